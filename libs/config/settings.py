@@ -1,0 +1,150 @@
+"""Every setting of every service: typed, read from the environment once at start, and checked before anything is opened."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "VALET_"
+FORBIDDEN = ("OAUTHLIB_INSECURE_TRANSPORT", "OAUTHLIB_RELAX_TOKEN_SCOPE")
+"""Switches of oauthlib that would let tokens travel in plain text or a changed scope pass."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The text names each variable and what to do, and never shows a value."""
+
+
+def _https(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("must be an https:// address")
+    return value.rstrip("/")
+
+
+def _amqps(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme != "amqps":
+        raise ValueError("must be an amqps:// address (the bus is reached over TLS only)")
+    return value
+
+
+def _mongo_tls(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError("must be a mongodb:// or mongodb+srv:// address")
+    if text.startswith("mongodb://") and not ("tls=true" in text or "ssl=true" in text):
+        raise ValueError("must say tls=true (the store is reached over TLS only)")
+    if any(word in text for word in ("tlsInsecure=true", "tlsAllowInvalid")):
+        raise ValueError("must not switch certificate checks off")
+    return value
+
+
+HttpsUrl = Annotated[str, AfterValidator(_https)]
+Listen = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What the environment says. Durations are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    mode: Literal["production", "development"] = "production"
+    region: str = "us-east-1"
+    log_format: Literal["json", "human"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    amqp_url: Annotated[SecretStr, AfterValidator(_amqps)] | None = None
+    mongo_url: Annotated[SecretStr, AfterValidator(_mongo_tls)] | None = None
+    ca_bundle: Path | None = None
+    keyring: Path | None = None
+    public_url: HttpsUrl | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    pages_listen: Listen = "0.0.0.0:8443"
+    probes_listen: Listen = "0.0.0.0:9443"
+
+    google_client_id: str | None = None
+    google_client_secret: SecretStr | None = None
+    google_authorize_url: HttpsUrl = "https://accounts.google.com/o/oauth2/v2/auth"
+    google_token_url: HttpsUrl = "https://oauth2.googleapis.com/token"
+    google_revoke_url: HttpsUrl = "https://oauth2.googleapis.com/revoke"
+    google_api_url: HttpsUrl = "https://www.googleapis.com/calendar/v3"
+    microsoft_client_id: str | None = None
+    microsoft_client_secret: SecretStr | None = None
+    microsoft_authority: HttpsUrl = "https://login.microsoftonline.com/common"
+    microsoft_instance_discovery: bool = True
+    microsoft_graph_url: HttpsUrl = "https://graph.microsoft.com/v1.0"
+
+    grid_minutes: Annotated[int, Field(ge=1, le=60)] = 5
+    longest_booking_minutes: Annotated[int, Field(ge=5, le=1440)] = 480
+    horizon_days: Annotated[int, Field(ge=1, le=1825)] = 365
+    hold_seconds: Seconds = 120
+    require_sealed: bool = False
+    batch_size: Annotated[int, Field(ge=1, le=1000)] = 200
+    batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
+    max_event_bytes: Annotated[int, Field(ge=1024)] = 262_144
+    connect_link_seconds: Seconds = 1800
+    connect_timeout: Seconds = 5
+    provider_timeout: Seconds = 10
+    rpc_timeout: Seconds = 5
+    publish_timeout: Seconds = 5
+    store_timeout: Seconds = 5
+    drain_timeout: Seconds = 25
+    relay_seconds: Seconds = 2
+
+
+def load(*required: str) -> Settings:
+    """Read the settings and see that those in `required` (field names) are given.
+
+    Raises SettingsError, one line that names every variable at fault.
+    """
+    for name in FORBIDDEN:
+        if os.environ.get(name):
+            raise SettingsError(f"{name} is set: unset it, Valet does not run with OAuth2's checks switched off")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_fault(e["loc"], e["msg"]) for e in error.errors())) from None
+    missing = [PREFIX + name.upper() for name in required if getattr(settings, name) is None]
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)} missing: set it in the environment (deploy/README.md lists all settings)"
+        )
+    _files_exist(settings)
+    _region(settings)
+    return settings
+
+
+def load_or_exit(*required: str) -> Settings:
+    """`load`, but a fault ends the process with one line on stderr and exit code 78 (EX_CONFIG of sysexits.h)."""
+    try:
+        return load(*required)
+    except SettingsError as error:
+        stop(str(error))
+
+
+def stop(why: str) -> NoReturn:
+    """End the process at start with one line that says what to mend. Exit code 78, EX_CONFIG of sysexits.h."""
+    sys.stderr.write(f"valet: cannot start: {why}\n")
+    sys.stderr.flush()
+    os._exit(78)
+
+
+def _fault(loc: tuple[int | str, ...], message: str) -> str:
+    return f"{PREFIX}{'_'.join(str(part) for part in loc[:1]).upper()}: {message.removeprefix('Value error, ')}"
+
+
+def _files_exist(settings: Settings) -> None:
+    for name in ("ca_bundle", "keyring", "tls_cert", "tls_key"):
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            raise SettingsError(f"{PREFIX}{name.upper()}: there is no such file")
+
+
+def _region(settings: Settings) -> None:
+    if settings.region != "us-east-1" and settings.mode == "production":
+        raise SettingsError("VALET_REGION: must be us-east-1, customers were promised that their data stays there")

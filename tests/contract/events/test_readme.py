@@ -1,0 +1,109 @@
+"""The README is true: its programs, examples, tables and links are those of the project."""
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+from joserfc import jwe
+from joserfc.jwk import ECKey, KeySet
+
+from libs.contracts.events import REQUESTS, TYPES
+from libs.contracts.reasons import Reason
+from tests.contract.events.published import CONTRACTS, EXAMPLES, VALIDATORS, load
+
+README = (CONTRACTS / "README.md").read_text(encoding="utf-8")
+PROGRAMS = ("book.py", "book_pika.py")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def _rows(heading: str) -> list[list[str]]:
+    """The cells of all tables under a heading of the second level, without their head rows."""
+    section = re.split(r"^## ", README, flags=re.MULTILINE)
+    (text,) = [part for part in section if part.startswith(heading + "\n")]
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [[cells[0].strip("`"), *cells[1:]] for cells in lines]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_programs_are_quoted_word_by_word(program: str) -> None:
+    assert (EXAMPLES / program).read_text(encoding="utf-8") in _blocks("python")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_programs_import_nothing_of_ours(program: str) -> None:
+    tree = ast.parse((EXAMPLES / program).read_text(encoding="utf-8"))
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert modules & {"kombu", "pika"}
+    assert not {module.partition(".")[0] for module in modules} & {"libs", "services", "deploy", "tests"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_programs_ask_with_a_valid_request(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given the part of the program that makes the request, before it connects
+    source = (EXAMPLES / program).read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    (last,) = [node.lineno for node in assigned if ast.unparse(node).startswith("body =")]
+    wanted = [node for node in assigned if node.lineno <= last]
+    monkeypatch.setenv("AMQP_URL", "amqps://broker.example:5671/valet")
+    monkeypatch.setattr("sys.argv", [program, "dr-example", "2026-12-01T10:00:00-05:00", "2026-12-01T10:30:00-05:00"])
+    # When it runs
+    space: dict[str, Any] = {}
+    exec("import json, os, sys, uuid\n" + "\n".join(map(ast.unparse, wanted)), space)
+    # Then the request is as the schemas say
+    document = json.loads(space["body"])
+    VALIDATORS["envelope"].validate(document)
+    VALIDATORS["booking-requested"].validate(document["data"])
+
+
+def test_the_events_shown_are_the_golden_ones() -> None:
+    shown = [json.loads(block) for block in _blocks("json")]
+    assert shown == [load(EXAMPLES / "booking-requested.json"), load(EXAMPLES / "booking-confirmed.json")]
+
+
+def test_the_sealing_shown_opens_with_the_private_key() -> None:
+    # Given a key as Valet publishes it
+    key = ECKey.generate_key("P-256", parameters={"use": "enc"}, auto_kid=True)
+    jwks = KeySet([key]).as_dict(private=False)
+    assert "d" not in jwks["keys"][0]
+    # When the README's own function seals with it
+    (code,) = [block for block in _blocks("python") if "def seal" in block]
+    space: dict[str, Any] = {}
+    exec(code, space)
+    content = {"invitee": load(EXAMPLES / "booking-requested.json")["data"]["invitee"], "title": "First visit"}
+    sealed = space["seal"](content, jwks)
+    # Then it is valid as `sealed`, and opens to the same
+    request = load(EXAMPLES / "booking-requested.json")["data"]
+    del request["invitee"], request["title"]
+    VALIDATORS["booking-requested"].validate({**request, "sealed": sealed})
+    opened = jwe.decrypt_compact(sealed, key)
+    assert opened.headers() == {"alg": "ECDH-ES", "enc": "A256GCM", "kid": key.kid, "epk": opened.headers()["epk"]}
+    assert json.loads(opened.plaintext or b"") == content
+
+
+def test_all_events_are_listed_with_what_they_carry() -> None:
+    rows = _rows("All events")
+    assert [row[0] for row in rows] == list(TYPES)
+    for name, *cells in rows:
+        assert len(cells) == (2 if name in REQUESTS else 3)
+        said = set(re.findall(r"[a-z_]+", cells[-1]))
+        optional_reason = {"reason"} if name not in REQUESTS else set()
+        assert set(TYPES[name].__struct_fields__) - optional_reason <= said, name
+
+
+def test_all_reasons_are_listed_in_their_order_with_a_meaning() -> None:
+    rows = _rows("Reasons")
+    assert [row[0] for row in rows] == [reason.value for reason in Reason]
+    assert all(len(meaning) > 10 for _, meaning in rows)
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
+    assert len(links) > 5
+    assert [link for link in links if not (CONTRACTS / link).exists()] == []
