@@ -1,0 +1,1 @@
+"""Google's side: authorize, token, revoke, freeBusy and events."""

@@ -1,0 +1,1 @@
+"""The calendar sandbox, judged by real clients and by the providers' own descriptions."""
