@@ -1,0 +1,39 @@
+# Valet: `make` shows what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
+ONCE ?=
+export ONCE
+
+.PHONY: help setup check test run stop clean lock
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make this machine ready: .venv, RabbitMQ, what mongod needs (done by the others when needed)
+	@sh deploy/local/bootstrap.sh
+
+check: setup ## Lint, format, types, and the rules of who may import whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+test: setup ## All tests, on a real RabbitMQ and a real MongoDB
+	@.venv/bin/pytest
+
+run: setup ## The main job, live, on this machine; Ctrl-C stops everything. ONCE=1: print lines and end
+	@$(PYTHON) -m deploy.demo
+
+stop: ## Stop what `make run` or `python -m deploy.local up` has started
+	@if [ -x $(PYTHON) ] && [ -d .valet ]; then $(PYTHON) -m deploy.local down; else echo "nothing to stop"; fi
+
+clean: stop ## Stop, and remove all that was made here: the environment, the data, the keys, the caches
+	@rm -rf .venv .valet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: setup ## Write uv.lock and uv's own pin anew
+	@$(UV) lock
+	@sed -n 's/ \\$$//;/^uv==/p' deploy/local/uv-requirements.txt | $(UV) pip compile --quiet --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --output-file deploy/local/uv-requirements.txt -

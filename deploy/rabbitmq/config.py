@@ -1,0 +1,50 @@
+"""The text of `rabbitmq.conf`, for the local stack and for containers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BrokerConfig:
+    """What differs between environments. Addresses: an empty one means all of the host's."""
+
+    address: str
+    amqps_port: int
+    ui_port: int
+    ca: str
+    certificate: str
+    key: str
+    definitions: str
+
+
+def rabbitmq_conf(config: BrokerConfig) -> str:
+    """TLS 1.2 and 1.3 only, no plain-text listener, users from the definitions file, bounded memory."""
+    prefix = f"{config.address}:" if config.address else ""
+    ui_address = [f"management.ssl.ip = {config.address}"] if config.address else []
+    lines = [
+        "listeners.tcp = none",
+        f"listeners.ssl.default = {prefix}{config.amqps_port}",
+        *_tls("ssl_options", config),
+        # Clients prove who they are with a password, not with a certificate.
+        "ssl_options.verify = verify_none",
+        "ssl_options.fail_if_no_peer_cert = false",
+        *ui_address,
+        f"management.ssl.port = {config.ui_port}",
+        *_tls("management.ssl", config),
+        f"load_definitions = {config.definitions}",
+        "vm_memory_high_watermark.absolute = 1GB",
+        "disk_free_limit.absolute = 200MB",
+        "log.file = false",
+        "log.console = true",
+        "log.console.level = info",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tls(prefix: str, config: BrokerConfig) -> list[str]:
+    return [
+        f"{prefix}.cacertfile = {config.ca}",
+        f"{prefix}.certfile = {config.certificate}",
+        f"{prefix}.keyfile = {config.key}",
+        f"{prefix}.versions.1 = tlsv1.3",
+        f"{prefix}.versions.2 = tlsv1.2",
+    ]

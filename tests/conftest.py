@@ -1,0 +1,53 @@
+"""The real parts that tests run against: one local stack per test run, in a state folder of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import SERVERS, Stack
+from libs.config.settings import Settings
+from libs.messaging.link import Link
+
+STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / ".valet" / "test"))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Stack]:
+    """A stack with RabbitMQ, mongod and the calendar sandbox running, and none of the services."""
+    stack = Stack(STATE)
+    stack.start(SERVERS)
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def _services(servers: Stack) -> Stack:
+    servers.start()
+    return servers
+
+
+@pytest.fixture
+def stack(_services: Stack) -> Stack:
+    """The whole stack, every service up: what a test has ended is started again for the next."""
+    _services.start()
+    return _services
+
+
+@pytest.fixture
+def operator(servers: Stack) -> Settings:
+    """The operator's settings, as the `valet` command has them."""
+    return settings_of(servers, "operator")
+
+
+@pytest.fixture
+def link(operator: Settings) -> Link:
+    """A way to the bus, with the operator's rights."""
+    return Link(operator, "tests")
+
+
+def settings_of(stack: Stack, who: str) -> Settings:
+    """The settings that a process of the stack is started with."""
+    fields = {name.removeprefix("VALET_").lower(): value for name, value in stack.env(who).items() if name.startswith("VALET_")}
+    return Settings.model_validate({name: value for name, value in fields.items() if name in Settings.model_fields})
