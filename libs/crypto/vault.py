@@ -1,0 +1,129 @@
+"""The vault: one data key per owner (a person, a connection), kept apart from the data; seal and open bound to a place.
+
+AES-256-GCM. The additional authenticated data names collection, document, field, key and version, so a ciphertext that was moved,
+swapped or rolled back does not open. Destroying the key destroys all it sealed, in backups too.
+"""
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from libs.crypto.errors import KeyDestroyed, SealBroken
+from libs.crypto.keyring import NONCE, MasterKeys, Wrapped
+
+SCHEME = b"\x01"
+CACHE_SIZE = 10_000
+CACHE_SECONDS = 60.0
+"""How long a replica may go on with a key that another one has destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed value stands. `version` is the version of the value: an older one does not open as a newer."""
+
+    collection: str
+    document: str
+    field: str
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A data key in the clear, in memory only."""
+
+    owner: str
+    cipher: AESGCM = field(repr=False, compare=False)
+
+
+class KeyStore(Protocol):
+    """Where wrapped data keys are kept, apart from the data."""
+
+    def get(self, owners: Sequence[str]) -> Mapping[str, Wrapped]: ...
+
+    def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
+        """Store those that have none yet; an existing key is never replaced."""
+        ...
+
+    def remove(self, owner: str) -> bool: ...
+
+
+class Vault:
+    """Seals and opens, and keeps the data keys of many owners at hand."""
+
+    def __init__(self, masters: MasterKeys, store: KeyStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._masters = masters
+        self._store = store
+        self._clock = clock
+        self._cache: OrderedDict[str, tuple[float, DataKey]] = OrderedDict()
+
+    def keys(self, owners: Iterable[str]) -> dict[str, DataKey]:
+        """The owners' data keys, made where there are none. One read, and at most one write and a second read, for all."""
+        wanted = list(dict.fromkeys(owners))
+        found = self.existing(wanted)
+        missing = [owner for owner in wanted if owner not in found]
+        if missing:
+            self._store.add_missing({owner: self._masters.wrap(AESGCM.generate_key(256), owner) for owner in missing})
+            found |= self.existing(missing)  # read back: another replica may have been first
+        return found
+
+    def existing(self, owners: Iterable[str]) -> dict[str, DataKey]:
+        """The data keys of those owners that have one."""
+        wanted = list(dict.fromkeys(owners))
+        found = {owner: key for owner in wanted if (key := self._cached(owner))}
+        rest = [owner for owner in wanted if owner not in found]
+        if rest:
+            for owner, wrapped in self._store.get(rest).items():
+                found[owner] = self._remember(DataKey(owner, AESGCM(self._masters.unwrap(wrapped, owner))))
+        return found
+
+    def key(self, owner: str) -> DataKey:
+        """One owner's existing data key. Raises KeyDestroyed if there is none."""
+        try:
+            return self.existing([owner])[owner]
+        except KeyError:
+            raise KeyDestroyed from None
+
+    def destroy(self, owner: str) -> bool:
+        """Destroy the owner's key for good; false if there was none."""
+        self._cache.pop(owner, None)
+        return self._store.remove(owner)
+
+    def _cached(self, owner: str) -> DataKey | None:
+        entry = self._cache.get(owner)
+        if entry is None or entry[0] < self._clock():
+            return None
+        return entry[1]
+
+    def _remember(self, key: DataKey) -> DataKey:
+        self._cache[key.owner] = (self._clock() + CACHE_SECONDS, key)
+        self._cache.move_to_end(key.owner)
+        while len(self._cache) > CACHE_SIZE:
+            self._cache.popitem(last=False)
+        return key
+
+
+def seal(key: DataKey, place: Place, plaintext: bytes) -> bytes:
+    """The plaintext, sealed for its place."""
+    nonce = os.urandom(NONCE)
+    return SCHEME + nonce + key.cipher.encrypt(nonce, plaintext, _aad(key, place))
+
+
+def unseal(key: DataKey, place: Place, blob: bytes) -> bytes:
+    """The plaintext. Raises SealBroken if the value was changed or does not belong to this place and key."""
+    if blob[:1] != SCHEME or len(blob) < 1 + NONCE + 16:
+        raise SealBroken
+    try:
+        return key.cipher.decrypt(blob[1 : 1 + NONCE], blob[1 + NONCE :], _aad(key, place))
+    except InvalidTag:
+        raise SealBroken from None
+
+
+def _aad(key: DataKey, place: Place) -> bytes:
+    return msgspec.json.encode([place.collection, place.document, place.field, key.owner, place.version])

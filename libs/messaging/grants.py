@@ -1,0 +1,75 @@
+"""Access to hosts' calendars, asked of auth for a whole batch at once and kept in memory for a short while."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from libs.contracts.questions import HostAccess
+from libs.messaging.errors import RpcFailed, ServiceUnavailable
+from libs.messaging.rpc import Ask
+
+KEEP = 60.0
+"""Seconds that an access is kept: so long, at most, a calendar is still used after its host took the access back."""
+MARGIN = 30.0
+"""Seconds that a token must have left, so that it does not expire under way."""
+MOST = 10_000  # hosts
+
+
+class AuthUnavailable(Exception):
+    """Auth does not answer: nothing is known of the hosts' calendars."""
+
+
+class Grants(Protocol):
+    """What handlers need to know of the hosts' access."""
+
+    def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
+        """The access of each host. Raises AuthUnavailable."""
+        ...
+
+    def forget(self, host: str) -> None:
+        """Ask anew next time: a token was not accepted, or the host's connection changed."""
+        ...
+
+
+class CachedGrants:
+    """Grants from `auth.access_tokens`."""
+
+    def __init__(self, ask: Ask, clock: Callable[[], float] = time.time) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[float, HostAccess]] = OrderedDict()
+
+    def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
+        wanted = list(dict.fromkeys(hosts))
+        known = {host: access for host in wanted if (access := self._fresh(host))}
+        missing = [host for host in wanted if host not in known]
+        return known | (self._asked(missing) if missing else {})
+
+    def forget(self, host: str) -> None:
+        self._kept.pop(host, None)
+
+    def _fresh(self, host: str) -> HostAccess | None:
+        until, access = self._kept.get(host, (0.0, None))
+        return access if until > self._clock() else None
+
+    def _asked(self, hosts: list[str]) -> dict[str, HostAccess]:
+        try:
+            answer = self._ask("auth", "access_tokens", hosts)
+            found = msgspec.convert(answer, dict[str, HostAccess])
+        except (ServiceUnavailable, RpcFailed, msgspec.ValidationError):
+            raise AuthUnavailable from None
+        for host, access in found.items():
+            self._keep(host, access)
+        return {host: found.get(host, HostAccess(state="unknown")) for host in hosts}
+
+    def _keep(self, host: str, access: HostAccess) -> None:
+        complete = access.state == "connected" and all(calendar.token for calendar in access.calendars)
+        if not complete:
+            return  # what is missing now may be there in a second
+        until = min([self._clock() + KEEP, *(calendar.expires_at - MARGIN for calendar in access.calendars)])
+        self._kept[host] = (until, access)
+        while len(self._kept) > MOST:
+            self._kept.popitem(last=False)

@@ -1,0 +1,120 @@
+"""From a raw message to an event, or to a dead letter. Nothing is inflated, unpickled or logged here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from amqp import Message
+
+from libs.contracts import codec
+from libs.contracts.events import TYPES, Event
+from libs.contracts.reasons import Reason
+from libs.messaging.delivery import Incoming, Malformed
+
+ATTEMPT = "x-valet-attempt"
+FIRST_SEEN = "x-valet-first-seen"
+SUSPECT = 3
+"""So often returned without an answer, a message is handled alone: it may be what ends the process."""
+POISONOUS = 8
+"""So often, it is given up."""
+MOST_ATTEMPTS = 1_000_000
+"""Counting stops here: the header is anybody's to write, and must still fit when one is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A message as the broker delivered it. `returned` says how often it came back without an answer."""
+
+    tag: int
+    body: bytes = field(repr=False)
+    content_type: str | None
+    headers: Mapping[str, Any] = field(repr=False)
+    encoding: str | None
+    returned: int
+    reply_to: str | None = None
+    correlation_id: str | None = None
+
+    @property
+    def attempt(self) -> int:
+        return min(max(1, _whole(self.headers.get(ATTEMPT))), MOST_ATTEMPTS)
+
+    @property
+    def first_seen(self) -> datetime:
+        at, now = _whole(self.headers.get(FIRST_SEEN)), datetime.now(UTC)
+        return datetime.fromtimestamp(at / 1000, UTC) if 0 < at <= now.timestamp() * 1000 else now
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A message that no handler can be given."""
+
+    reason: Reason
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+
+
+def raw(message: Message) -> Raw:
+    """What is needed of py-amqp's message."""
+    properties = message.properties
+    headers = properties.get("application_headers") or {}
+    body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+    return Raw(
+        tag=message.delivery_tag,
+        body=body,
+        content_type=properties.get("content_type"),
+        headers=headers,
+        encoding=properties.get("content_encoding"),
+        returned=_whole(headers.get("x-delivery-count")),
+        reply_to=properties.get("reply_to"),
+        correlation_id=properties.get("correlation_id"),
+    )
+
+
+def read(
+    message: Raw, types: tuple[str, ...], max_bytes: int, *, hand_over_malformed: bool = False
+) -> Incoming[Event | Malformed] | Unfit:
+    """The event in a message. With `hand_over_malformed` data that breaks its schema goes to the handler: it names the request."""
+    if (reason := _unfit(message, max_bytes)) is not None:
+        return Unfit(reason)
+    try:
+        envelope = codec.read(message.body, message.content_type, message.headers)
+    except codec.Unreadable as error:
+        return Unfit(error.reason)
+    if envelope.type not in types:
+        return Unfit(Reason.UNKNOWN_TYPE, envelope.id, envelope.source, envelope.type)
+    data = _data(envelope)
+    if isinstance(data, Malformed) and not hand_over_malformed:
+        return Unfit(data.reason, envelope.id, envelope.source, envelope.type)
+    return Incoming(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        data=data,
+        attempt=message.attempt,
+        first_seen=message.first_seen,
+        time=envelope.time,
+        traceparent=envelope.traceparent,
+    )
+
+
+def _unfit(message: Raw, max_bytes: int) -> Reason | None:
+    if message.returned >= POISONOUS:
+        return Reason.DELIVERED_TOO_OFTEN
+    if len(message.body) > max_bytes:
+        return Reason.TOO_LARGE
+    if "compression" in message.headers or (message.encoding or "utf-8").lower() not in ("utf-8", "identity"):
+        return Reason.COMPRESSED
+    return None
+
+
+def _data(envelope: codec.Envelope) -> Event | Malformed:
+    try:
+        return codec.data_of(envelope, TYPES[envelope.type])
+    except codec.Unreadable as error:
+        return Malformed(error.reason, error.where, bytes(envelope.data))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

@@ -1,0 +1,40 @@
+"""When to try again: policy as data."""
+
+import random
+from dataclasses import dataclass
+
+from libs.messaging.topology import LADDER, Rung
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """One rung of the ladder per attempt, the last one repeated; `attempts` is how often in all, None for ever."""
+
+    rungs: tuple[Rung, ...] = LADDER
+    attempts: int | None = None
+
+    def next(self, attempt: int, after: float | None = None) -> "Delay | None":
+        """The delay after the given attempt (from 1) failed, never shorter than `after` seconds; None to give up."""
+        if self.attempts is not None and attempt >= self.attempts:
+            return None
+        rung = self.rungs[min(attempt, len(self.rungs)) - 1]
+        if after is not None and after > rung.seconds / 2:
+            rung = next((r for r in LADDER if r.seconds >= after), LADDER[-1])
+        shortest = max(rung.seconds / 2, min(after or 0, rung.seconds))
+        # Spread over the upper half, so that what failed together does not come back together.
+        return Delay(rung, int(random.uniform(shortest, rung.seconds) * 1000))  # noqa: S311 - jitter, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Where a message waits, and how long: `milliseconds` is at most the rung's own time."""
+
+    rung: Rung
+    milliseconds: int
+
+
+PATIENT = RetryPolicy()
+"""For what must be done in the end, however long it takes."""
+
+QUICK = RetryPolicy(rungs=LADDER[:3], attempts=12)
+"""For questions that are pointless after some minutes."""

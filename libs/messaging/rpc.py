@@ -1,0 +1,249 @@
+"""Questions between services, with a deadline. On the wire this is nameko's RPC: its exchange, its bodies, so that any nameko
+client can ask too. nameko's own client waits without end and its server logs what it cannot decode; hence ours.
+"""
+
+import inspect
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, get_type_hints
+
+import msgspec
+from amqp import AMQPError, Channel, Message, spec
+from kombu import Connection
+
+from libs.messaging import topology
+from libs.messaging.errors import BadArguments, BusUnavailable, RpcFailed, ServiceUnavailable
+from libs.messaging.link import CLOSED, Link
+from libs.telemetry import metrics
+from libs.telemetry.logs import logger
+
+REPLY_TO = "amq.rabbitmq.reply-to"
+JSON = "application/json"
+MAX_REPLY = 8 * 1024 * 1024  # bytes
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What nameko puts into a request."""
+
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error as nameko clients read it. `exc_type` is a label; values and arguments stay empty."""
+
+    exc_type: str
+    exc_path: str = ""
+    exc_args: list[str] = []
+    value: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What nameko expects in a reply."""
+
+    result: Any = None
+    error: Failure | None = None
+
+
+class Ask:
+    """Asks other services. Safe to share between threads or greenlets: one connection, answers told apart by correlation id."""
+
+    def __init__(self, link: Link, timeout: float) -> None:
+        self._link = link
+        self._timeout = timeout
+        self._lock = threading.RLock()
+        self._session: _Session | None = None
+
+    def __call__(self, service: str, method: str, *args: Any, deadline: float | None = None, **kwargs: Any) -> Any:
+        """The answer, within `deadline` seconds. Raises ServiceUnavailable if none comes in time, RpcFailed if it is an error."""
+        seconds = deadline if deadline is not None else self._timeout
+        started, outcome = time.monotonic(), "failed"
+        try:
+            answer = self._ask(f"{service}.{method}", Question(list(args), kwargs), seconds)
+            outcome = "answered"
+        except ServiceUnavailable:
+            outcome = "unavailable"
+            raise
+        finally:
+            metrics.RPC_SECONDS.labels(f"{service}.{method}", outcome).observe(time.monotonic() - started)
+        return answer
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._session:
+                self._session.end()
+
+    def _ask(self, key: str, question: Question, seconds: float) -> Any:
+        try:
+            waiting = self._open().ask(key, msgspec.json.encode(question), seconds)
+        except (BusUnavailable, OSError, AMQPError, AttributeError) as error:
+            self.close()
+            raise ServiceUnavailable(f"{key}: {type(error).__name__}") from None
+        if not waiting.done.wait(seconds):
+            self._forget(waiting)
+        if waiting.body is None:
+            raise ServiceUnavailable(f"{key}: no answer in {seconds:g} s")
+        answer = msgspec.json.decode(waiting.body, type=Answer)
+        if answer.error is not None:
+            raise RpcFailed(answer.error.exc_type, answer.error.value)
+        return answer.result
+
+    def _forget(self, waiting: "_Waiting") -> None:
+        with self._lock:
+            if self._session:
+                self._session.forget(waiting)
+
+    def _open(self) -> "_Session":
+        with self._lock:
+            if self._session is None or not self._session.open:
+                self._session = _Session(self._link.open())
+            return self._session
+
+
+class _Waiting:
+    def __init__(self, correlation: str) -> None:
+        self.correlation = correlation
+        self.done = threading.Event()
+        self.body: bytes | None = None
+
+
+class _Session:
+    """A connection for questions, read by a thread (or greenlet) of its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._channel: Channel = connection.connection.channel()
+        self._channel.auto_decode = False
+        self._channel.basic_consume(REPLY_TO, no_ack=True, callback=self._answered)
+        self._channel.events["basic_return"].add(self._came_back)
+        self._waiting: dict[str, _Waiting] = {}
+        self._write = threading.Lock()
+        self.open = True
+        threading.Thread(target=self._read, name="rpc-replies", daemon=True).start()
+
+    def ask(self, key: str, body: bytes, seconds: float) -> _Waiting:
+        correlation = uuid.uuid4().hex
+        waiting = self._waiting[correlation] = _Waiting(correlation)
+        message = Message(
+            body,
+            content_type=JSON,
+            content_encoding="utf-8",
+            correlation_id=correlation,
+            reply_to=REPLY_TO,
+            expiration=str(int(seconds * 1000)),  # a question that nobody waits for any more is not worth answering
+            application_headers={},
+        )
+        with self._write:
+            # Not basic_publish: it reads from the socket first, and the reader is doing that already.
+            self._channel.send_method(spec.Basic.Publish, "Bssbb", (0, topology.RPC, key, True, False), message)
+        return waiting
+
+    def forget(self, waiting: _Waiting) -> None:
+        self._waiting.pop(waiting.correlation, None)
+
+    def end(self) -> None:
+        """Have the reader close. Only it may: another greenlet would pull the socket from under its feet."""
+        self.open = False
+        self._give_up()
+
+    def _read(self) -> None:
+        try:
+            while self.open:
+                with suppress(TimeoutError):
+                    self._connection.connection.drain_events(timeout=1)
+                with self._write:
+                    self._connection.connection.heartbeat_tick()
+        except Exception:  # noqa: BLE001 - py-amqp says "closed" in many ways; those who wait are told below
+            self.open = False
+        finally:
+            self._close()
+            self._give_up()
+
+    def _close(self) -> None:
+        with suppress(*CLOSED):
+            self._connection.connection.transport.close()
+        with suppress(*CLOSED):
+            self._connection.release()
+
+    def _answered(self, message: Message) -> None:
+        self._wake(message.properties.get("correlation_id"), message.body)
+
+    def _came_back(self, _error: Exception, _exchange: str, _key: str, message: Message) -> None:
+        self._wake(message.properties.get("correlation_id"), None)
+
+    def _wake(self, correlation: str | None, body: bytes | None) -> None:
+        waiting = self._waiting.pop(correlation or "", None)
+        if waiting:
+            waiting.body = body if body is None or len(body) <= MAX_REPLY else None
+            waiting.done.set()
+
+    def _give_up(self) -> None:
+        for correlation in list(self._waiting):
+            self._wake(correlation, None)
+
+
+class Arguments:
+    """The arguments a method takes, checked by its annotations: what is not of the right type goes no further."""
+
+    def __init__(self, fields: Mapping[str, tuple[Any, bool]]) -> None:
+        self._fields = fields
+
+    @classmethod
+    def of(cls, method: Callable[..., Any]) -> "Arguments":
+        """Read them off a method (its first parameter is self)."""
+        hints = get_type_hints(method, include_extras=True)  # with what Annotated says of them
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        return cls({p.name: (hints[p.name], p.default is p.empty) for p in parameters})
+
+    def check(self, question: Question) -> dict[str, Any]:
+        """The arguments by name. Raises BadArguments."""
+        if len(question.args) > len(self._fields):
+            raise BadArguments("too many arguments")
+        given = dict(zip(self._fields, question.args, strict=False)) | question.kwargs
+        unknown = set(given) - set(self._fields)
+        missing = [name for name, (_, needed) in self._fields.items() if needed and name not in given]
+        if unknown or missing:
+            raise BadArguments(f"takes {', '.join(self._fields) or 'no arguments'}")
+        return {name: self._converted(name, value) for name, value in given.items()}
+
+    def _converted(self, name: str, value: Any) -> Any:
+        try:
+            return msgspec.convert(value, self._fields[name][0])
+        except msgspec.ValidationError:
+            raise BadArguments(f"{name} is not of the right type") from None
+
+
+class Answers:
+    """The other side: turns a request message into a reply. Errors become labels; texts of exceptions stay at home."""
+
+    def __init__(
+        self, answer: Callable[..., Any], arguments: Arguments, expected: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self._answer = answer
+        self._arguments = arguments
+        self._expected: tuple[type[Exception], ...] = (BadArguments, *expected)
+
+    def reply(self, body: bytes) -> bytes:
+        """The body of the reply, whatever happens."""
+        try:
+            return msgspec.json.encode(self._result(body))
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be encoded is a failure like any other
+            logger().error("answer not encoded", error=error)
+            return msgspec.json.encode(Answer(error=Failure("Failed")))
+
+    def _result(self, body: bytes) -> Answer:
+        try:
+            question = msgspec.json.decode(body, type=Question)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return Answer(error=Failure("MalformedQuestion"))
+        try:
+            return Answer(self._answer(**self._arguments.check(question)))
+        except self._expected as error:
+            return Answer(error=Failure(type(error).__name__, value=str(error)))
+        except Exception as error:  # noqa: BLE001 - the one who asks learns that it failed, and no more
+            logger().error("question failed", error=error)
+            return Answer(error=Failure("Failed"))

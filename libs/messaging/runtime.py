@@ -1,0 +1,77 @@
+"""What every service's process has: its settings, its way to the bus, its probes. Made once per container, closed with it."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from nameko.extensions import DependencyProvider
+
+from libs.config.settings import Settings, load_or_exit
+from libs.messaging.dead import Sealer
+from libs.messaging.link import Link
+from libs.messaging.publisher import Publisher
+from libs.messaging.rpc import Ask
+from libs.telemetry import logs
+from libs.telemetry.probes import Probes
+
+_lock = threading.Lock()
+
+
+class Runtime:
+    """One process's share of the bus. `sealer` is set by the wiring of services that have keys."""
+
+    def __init__(self, service: str, settings: Settings) -> None:
+        self.service = service
+        self.settings = settings
+        self.publisher = Publisher(Link(settings, f"{service}.publisher"), settings.publish_timeout)
+        self.ask = Ask(Link(settings, f"{service}.questions"), settings.rpc_timeout)
+        self.sealer: Sealer | None = None
+        self.checks: dict[str, Callable[[], bool]] = {}
+
+    @classmethod
+    def of(cls, container: Any) -> "Runtime":
+        """The container's runtime, made at the first call. Ends the process if the settings for the bus are missing."""
+        with _lock:
+            runtime: Runtime | None = getattr(container, "valet_runtime", None)
+            if runtime is None:
+                settings = load_or_exit("amqp_url")
+                logs.configure(container.service_name, settings.log_format, settings.log_level)
+                runtime = container.valet_runtime = cls(container.service_name, settings)
+            return runtime
+
+    def watch(self, name: str, check: Callable[[], bool]) -> None:
+        """Have `/ready` ask this too."""
+        self.checks[name] = check
+
+    def close(self) -> None:
+        """Close the connections that are not consumers'."""
+        self.publisher.close()
+        self.ask.close()
+
+
+class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
+    """The base of each service's wiring: names the settings it needs, builds what the handlers use."""
+
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def setup(self) -> None:
+        self.runtime = Runtime.of(self.container)
+        load_or_exit("amqp_url", *self.requires)
+        self.use = self.build(self.runtime)
+
+    def start(self) -> None:
+        self.probes = Probes(self.runtime.settings, self.runtime.checks)
+        self.container.spawn_managed_thread(self.probes.serve, identifier="probes")
+        logs.logger().info("started")
+
+    def stop(self) -> None:
+        self.probes.close()
+        self.runtime.close()
+        logs.logger().info("stopped")
+
+    def get_dependency(self, worker_ctx: Any) -> Any:
+        return self.use
+
+    def build(self, runtime: Runtime) -> Any:
+        """What the service's methods find under the name of this attribute."""
+        raise TypeError("a service's wiring says what to build")

@@ -1,0 +1,141 @@
+"""From a batch of raw messages, through a handler, to what is acknowledged, tried again or given up."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from libs.contracts.events import Event
+from libs.contracts.reasons import Reason
+from libs.messaging import dead, intake, topology
+from libs.messaging.consumer import Settled
+from libs.messaging.delivery import Done, Handler, Incoming, Malformed, Outcome, Poison, Refuse, Retry
+from libs.messaging.errors import MessagingError
+from libs.messaging.intake import Raw, Unfit
+from libs.messaging.publisher import Outgoing, Publisher
+from libs.messaging.retry import PATIENT, Delay, RetryPolicy
+from libs.telemetry import metrics
+from libs.telemetry.logs import logger
+
+Item = Incoming[Event | Malformed]
+GIVE_BACK_PAUSE = 1.0  # seconds; without the bus's confirm nothing can be put off, so slow down before it comes again
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How one queue is worked."""
+
+    policy: RetryPolicy = PATIENT
+    max_bytes: int = 262_144
+    hand_over_malformed: bool = False
+    sealer: Callable[[], dead.Sealer | None] = field(default=lambda: None, repr=False)
+
+
+class Worker:
+    """Works batches of one queue with one handler."""
+
+    def __init__(
+        self, queue: topology.Queue, handler: "Handler[Event | Malformed]", publisher: Publisher, rules: Rules
+    ) -> None:
+        self._queue = queue
+        self._handler = handler
+        self._publisher = publisher
+        self._rules = rules
+
+    def __call__(self, batch: Sequence[Raw]) -> Settled:
+        """Handle a batch. One bad message neither fails nor delays its neighbours."""
+        started = time.monotonic()
+        fates = self._fates(batch)
+        sent = [message for message in (self._message(raw, *fates[raw.tag]) for raw in batch) if message]
+        settled = self._settle(batch, fates, sent)
+        metrics.BATCH_SIZE.labels(self._queue.name).observe(len(batch))
+        metrics.BATCH_SECONDS.labels(self._queue.name).observe(time.monotonic() - started)
+        return settled
+
+    def _fates(self, batch: Sequence[Raw]) -> "dict[int, tuple[Item | Unfit, Outcome]]":
+        rules, types = self._rules, self._queue.types
+        read = {
+            r.tag: intake.read(r, types, rules.max_bytes, hand_over_malformed=rules.hand_over_malformed) for r in batch
+        }
+        # The same message twice in a batch is handled once, and both are settled by that.
+        # In binary mode the identity stands in the headers: the same body can be two events.
+        keys = {raw.tag: (item.source, item.id, item.type, raw.body) for raw in batch if (item := read[raw.tag])}
+        distinct = {keys[raw.tag]: item for raw in batch if isinstance(item := read[raw.tag], Incoming)}
+        answers = dict(zip(distinct, self._answers(list(distinct.values())), strict=True))
+        return {raw.tag: _fate(read[raw.tag], answers.get(keys[raw.tag])) for raw in batch}
+
+    def _answers(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        if not items:
+            return []
+        try:
+            outcomes = self._handler(items)
+            if len(outcomes) != len(items):
+                raise ValueError("a handler must answer for each event")
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, no event is lost for it
+            logger().error("handler failed", queue=self._queue.name, events=len(items), error=error)
+            if len(items) == 1:
+                return [Retry(Reason.HANDLER_FAILED)]
+            return [outcome for item in items for outcome in self._answers([item])]
+        return outcomes
+
+    def _message(self, raw: Raw, item: Item | Unfit, outcome: Outcome) -> Outgoing | None:
+        """What has to be sent for this outcome before the message can be acknowledged."""
+        self._count(item, outcome)
+        match outcome:
+            case Done() | Refuse():
+                return None
+            case Retry(reason, after):
+                delay = self._rules.policy.next(raw.attempt, after)
+                if delay is None:
+                    return self._dead(raw, item, Reason.ATTEMPTS_EXHAUSTED)
+                metrics.EVENTS_RETRIED.labels(self._queue.name, reason.value).inc()
+                return _later(self._queue, raw, delay)
+            case Poison(reason):
+                return self._dead(raw, item, reason)
+
+    def _dead(self, raw: Raw, item: Item | Unfit, reason: Reason) -> Outgoing:
+        metrics.DEAD_LETTERS.labels(self._queue.name, reason.value).inc()
+        logger().warning(
+            "dead letter",
+            queue=self._queue.name,
+            reason=reason.value,
+            event_id=item.id,
+            source=item.source,
+            type=item.type,
+        )
+        return dead.letter(self._queue, raw, item, reason, self._rules.sealer())
+
+    def _settle(
+        self, batch: Sequence[Raw], fates: Mapping[int, tuple[Item | Unfit, Outcome]], sent: Sequence[Outgoing]
+    ) -> Settled:
+        tags = [raw.tag for raw in batch]
+        try:
+            self._publisher.publish(sent)
+        except MessagingError as error:
+            logger().warning("cannot put off", queue=self._queue.name, events=len(sent), error=type(error).__name__)
+            time.sleep(GIVE_BACK_PAUSE)
+            done = {tag for tag, (_, outcome) in fates.items() if isinstance(outcome, Done | Refuse)}
+            return Settled([tag for tag in tags if tag in done], [tag for tag in tags if tag not in done])
+        return Settled(tags)
+
+    def _count(self, item: Item | Unfit, outcome: Outcome) -> None:
+        kind = item.type if item.type in self._queue.types else "other"
+        metrics.EVENTS_HANDLED.labels(self._queue.name, kind, type(outcome).__name__.lower()).inc()
+
+
+def _fate(item: Item | Unfit, answer: Outcome | None) -> tuple[Item | Unfit, Outcome]:
+    return item, Poison(item.reason) if isinstance(item, Unfit) else answer or Retry(Reason.HANDLER_FAILED)
+
+
+def _later(queue: topology.Queue, raw: Raw, delay: Delay) -> Outgoing:
+    headers = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
+    headers[intake.ATTEMPT] = raw.attempt + 1
+    headers[intake.FIRST_SEEN] = int(raw.first_seen.timestamp() * 1000)
+    return Outgoing(
+        delay.rung.exchange,
+        queue.name,
+        raw.body,
+        raw.content_type or "application/octet-stream",
+        headers=headers,
+        expiration=delay.milliseconds,
+        mandatory=True,
+    )

@@ -1,0 +1,72 @@
+"""Logs: one line per step, as JSON or for people. No library may write what it likes: some log bodies, codes and tokens."""
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+OURS = "valet"
+QUIET = (
+    "nameko",
+    "kombu",
+    "amqp",
+    "oauthlib",
+    "requests_oauthlib",
+    "msal",
+    "urllib3",
+    "requests",
+    "pymongo",
+    "eventlet.wsgi",
+    "werkzeug",
+)
+
+
+def configure(service: str, form: str, level: str) -> None:
+    """Set logging up for a process: ours at `level`, everybody else's silenced below CRITICAL."""
+    logging.basicConfig(stream=sys.stderr, level=logging.CRITICAL, format="%(message)s", force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    renderer: Any = structlog.processors.JSONRenderer()
+    if form == "human":
+        renderer = structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            _named(service),
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _failure,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger() -> Any:
+    """The logger of this process."""
+    return structlog.get_logger(OURS)
+
+
+def _named(service: str) -> Any:
+    def name(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {"service": service, **line}
+
+    return name
+
+
+def _failure(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of an exception what it is and where, never what it says: texts of exceptions quote what they choked on."""
+    error = line.pop("error", None)
+    if isinstance(error, BaseException):
+        line["error"] = type(error).__name__
+        line["at"] = [
+            f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)[-6:]
+        ]
+    elif error is not None:
+        line["error"] = error
+    return line

@@ -1,0 +1,58 @@
+"""Every metric Valet has, in one place. Base units, `_total` for counters, labels from closed lists: never an id or an address."""
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0)
+SIZES = (1, 2, 5, 10, 25, 50, 100, 200, 500, 1000)
+
+BUILD = Info("valet_build", "What runs here.")
+
+EVENTS_HANDLED = Counter("valet_events_handled_total", "Events by what became of them.", ["queue", "type", "outcome"])
+EVENTS_RETRIED = Counter("valet_events_retried_total", "Events put off, by reason.", ["queue", "reason"])
+DEAD_LETTERS = Counter("valet_dead_letters_total", "Events given up, by reason.", ["queue", "reason"])
+BATCH_SIZE = Histogram("valet_batch_size_events", "Events handled together.", ["queue"], buckets=SIZES)
+BATCH_SECONDS = Histogram("valet_batch_seconds", "Time to handle a batch.", ["queue"], buckets=FAST)
+BATCHES_IN_FLIGHT = Gauge("valet_batches_in_flight", "Batches being handled.", ["queue"])
+CONSUMER_UP = Gauge("valet_consumer_up", "1 while the queue is being consumed.", ["queue"])
+PUBLISH_SECONDS = Histogram("valet_publish_seconds", "Time until a flight of messages is confirmed.", buckets=FAST)
+PUBLISH_FAILURES = Counter("valet_publish_failures_total", "Flights that were not confirmed.")
+OUTBOX_LEFT = Gauge(
+    "valet_outbox_left_events", "Events in the outbox that the last sweep found waiting.", ["collection"]
+)
+OUTBOX_OLDEST = Gauge(
+    "valet_outbox_oldest_seconds", "Age of the oldest event in the outbox at the last sweep.", ["collection"]
+)
+
+RPC_SECONDS = Histogram(
+    "valet_rpc_seconds", "Time to an answer, by question and outcome.", ["question", "outcome"], buckets=FAST
+)
+
+DECISION_SECONDS = Histogram(
+    "valet_decision_seconds", "From booking-requested seen to decided.", ["outcome"], buckets=SLOW
+)
+WRITE_SECONDS = Histogram(
+    "valet_calendar_write_seconds", "From confirmed to standing in the calendar.", ["provider"], buckets=SLOW
+)
+EFFECT_OLDEST = Gauge("valet_calendar_effect_oldest_seconds", "Age of the oldest entry not yet written or removed.")
+REJECTED = Counter("valet_bookings_rejected_total", "Bookings rejected, by reason.", ["reason"])
+SEAL_BROKEN = Counter(
+    "valet_seal_broken_total", "Ciphertexts that did not open in their place: tampering, or a lost key."
+)
+CALENDARS_UNREADABLE = Counter(
+    "valet_calendars_unreadable_total", "Calendars that could not be read, by provider and why.", ["provider", "why"]
+)
+
+EGRESS_REFUSED = Counter(
+    "valet_egress_refused_total", "Requests not on the allow-list, stopped before they left.", ["provider", "operation"]
+)
+PROVIDER_REQUESTS = Counter(
+    "valet_provider_requests_total", "Requests to providers.", ["provider", "operation", "outcome"]
+)
+PROVIDER_SECONDS = Histogram(
+    "valet_provider_request_seconds", "Time of a request to a provider.", ["provider", "operation"], buckets=FAST
+)
+TOKEN_REFRESHES = Counter("valet_token_refreshes_total", "Refreshes of access tokens.", ["provider", "outcome"])
+CONNECTIONS_MADE = Counter(
+    "valet_connections_total", "Connections to calendars, by what became of them.", ["provider", "outcome"]
+)
