@@ -1,0 +1,51 @@
+"""What the handlers of auth work with."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from libs.contracts.events import Provider
+from libs.mongo.outbox import Pending
+from services.auth.oauth import OAuth
+from services.auth.safe import Safe
+from services.auth.store import AuthStore
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Sends(Protocol):
+    """Publishes what was just put into an outbox; false if the relay must do it later."""
+
+    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
+
+
+class Together(Protocol):
+    """Does the same for each, several at a time, and keeps their order."""
+
+    def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]: ...
+
+
+def one_by_one(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
+    """The plain `Together`."""
+    return [work(item) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Ports, keys and limits. `link_seconds` is how long a connect link lives; `patience` how long to wait for a refresh."""
+
+    store: AuthStore
+    relay: Sends
+    safe: Safe
+    oauth: Mapping[Provider, OAuth]
+    refreshing: Mapping[Provider, OAuth]
+    public_url: str
+    link_key: bytes = field(repr=False)
+    account_key: bytes = field(repr=False)
+    link_seconds: float
+    patience: float
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    together: Together = one_by_one

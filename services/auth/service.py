@@ -1,0 +1,37 @@
+"""Auth: what comes in, and which use case answers it. Run with `nameko run services.auth.service`.
+
+The pages hosts see (`/connect/…`, `/oauth/…/callback`) are in pages.py and are served by the wiring.
+"""
+
+from typing import Any
+
+from libs.messaging.entrypoints import answers, every
+from services.auth import handlers
+from services.auth.wiring import AuthWiring, Use
+
+
+class AuthService:
+    """Keeps hosts' grants, and hands out access tokens that work."""
+
+    name = "auth"
+    use: Use = AuthWiring()
+
+    @answers(handlers.BadQuestion)
+    def connect_link(self, host: str, provider: str | None = None) -> dict[str, Any]:
+        return handlers.connect_link(host, provider, self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def access_tokens(self, hosts: list[str], rejected: dict[str, int] | None = None) -> dict[str, Any]:
+        return handlers.access_tokens(hosts, rejected, self.use.desk)
+
+    @answers()
+    def hosts(self) -> list[dict[str, Any]]:
+        return handlers.hosts(self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def disconnect(self, host: str) -> dict[str, Any]:
+        return handlers.disconnect(host, self.use.desk)
+
+    @every(seconds=1)
+    def sweep_outbox(self) -> None:
+        self.use.relay.sweep(self.use.settings.relay_seconds)

@@ -1,0 +1,120 @@
+"""Auth's adapters, made here and nowhere else."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from typing import ClassVar, TypeVar
+
+from eventlet import GreenPool
+
+from libs.config import clock
+from libs.config.settings import Settings, stop
+from libs.contracts.events import Provider
+from libs.crypto.errors import KeyringError
+from libs.crypto.keyring import Keyring
+from libs.crypto.vault import Vault
+from libs.messaging.relay import Relay
+from libs.messaging.runtime import Runtime, Wiring
+from libs.mongo.client import answers, connect
+from libs.mongo.keys import MongoKeyStore
+from libs.mongo.outbox import MongoOutbox
+from libs.providers.egress import Door
+from services.auth.desk import Desk
+from services.auth.google import GoogleOAuth
+from services.auth.microsoft import MicrosoftOAuth
+from services.auth.oauth import OAuth
+from services.auth.pages import Pages
+from services.auth.safe import Safe
+from services.auth.server import PagesServer
+from services.auth.store import MongoAuthStore
+
+SIDE_BY_SIDE = 20
+"""Refreshes at once per process."""
+
+SHARE_OF_ANSWER = 0.7
+"""Of the time a question to us may take, the part that a refresh may use up."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the service's methods find."""
+
+    desk: Desk
+    relay: Relay
+    settings: Settings
+
+
+class AuthWiring(Wiring):
+    """Vault, providers, relay and pages of auth."""
+
+    requires: ClassVar[tuple[str, ...]] = (
+        "mongo_url",
+        "keyring",
+        "public_url",
+        "google_client_id",
+        "google_client_secret",
+        "microsoft_client_id",
+        "microsoft_client_secret",
+        "tls_cert",
+        "tls_key",
+    )
+
+    def build(self, runtime: Runtime) -> Use:
+        settings = runtime.settings
+        masters = _keyring(settings)
+        database = connect(settings, runtime.service)
+        store, outbox = MongoAuthStore(database), MongoOutbox(database["connections"])
+        store.ensure_indexes()
+        outbox.ensure_index()
+        runtime.watch("store", lambda: answers(database))
+        relay = Relay(outbox, runtime.publisher)
+        patience = settings.rpc_timeout * SHARE_OF_ANSWER
+        hasty = settings.model_copy(update={"provider_timeout": min(settings.provider_timeout, patience)})
+        desk = Desk(
+            store=store,
+            relay=relay,
+            safe=Safe(Vault(masters, MongoKeyStore(database))),
+            oauth=_providers(settings),
+            refreshing=_providers(hasty),
+            public_url=settings.public_url or "",
+            link_key=masters.derive("connect-link"),
+            account_key=masters.derive("account-index"),
+            link_seconds=settings.connect_link_seconds,
+            patience=patience,
+            clock=clock.now,
+            sleep=sleep,
+            together=side_by_side,
+        )
+        self.server = PagesServer(Pages(desk, settings), settings)
+        runtime.watch("pages", lambda: self.server.up)
+        return Use(desk, relay, settings)
+
+    def start(self) -> None:
+        super().start()
+        self.container.spawn_managed_thread(self.server.serve, identifier="pages")
+
+    def stop(self) -> None:
+        self.server.close()
+        super().stop()
+
+
+def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
+    """Do the same for each, in greenlets. A pool for each call, so that one slow provider holds up nobody else."""
+    results: Iterable[R] = GreenPool(SIDE_BY_SIDE).imap(work, items) if items else []
+    return results
+
+
+def _providers(settings: Settings) -> Mapping[Provider, OAuth]:
+    door = Door(settings)
+    return {"google": GoogleOAuth(door, settings), "microsoft": MicrosoftOAuth(door, settings)}
+
+
+def _keyring(settings: Settings) -> Keyring:
+    try:
+        return Keyring.load(settings.keyring or Path())
+    except KeyringError as error:
+        stop(f"VALET_KEYRING: {error}")

@@ -1,0 +1,93 @@
+"""Acting on the providers' calendars: many jobs side by side, at most a few per mailbox, each with an outcome of its own."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from libs.contracts.events import Provider
+from libs.contracts.questions import CalendarAccess, Detail
+from libs.contracts.reasons import Reason
+from libs.messaging.delivery import DONE, Outcome, Poison, Retry
+from libs.messaging.grants import Grants
+from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized
+from libs.providers.port import Calendar, Entry
+from services.calendar_writer.domain import Effect, Standing, Want, came_out, description, title
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry to write or remove. The effect is stored as intended before the job is done."""
+
+    wanted: Want
+    effect: Effect
+    calendar: CalendarAccess
+    detail: Detail
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a job came out; no effect where nothing was done."""
+
+    booking: str
+    effect: Effect | None
+    outcome: Outcome
+
+
+Gather = Callable[[Callable[[Job], Result], Sequence[Job]], Iterable[Result]]
+
+
+class Placing:
+    """Does jobs with the providers' adapters."""
+
+    def __init__(self, calendars: Mapping[Provider, Calendar], grants: Grants, gather: Gather) -> None:
+        self._calendars = calendars
+        self._grants = grants
+        self._gather = gather
+
+    def run(self, jobs: Sequence[Job]) -> list[Result]:
+        """Do all jobs. Never raises for a provider: every job has a result."""
+        return list(self._gather(self._do, jobs))
+
+    def _do(self, job: Job) -> Result:
+        try:
+            effect = self._remove(job) if job.wanted is Want.REMOVE else self._write(job)
+        except DeletedByHost as error:
+            return _result(job, Standing.REMOVED, DONE, error.reason)
+        except Refused as error:
+            return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
+        except Unauthorized as error:
+            self._grants.forget(job.effect.host)
+            return _result(job, Standing.INTENDED, Retry(error.reason), error.reason)
+        except ProviderError as error:
+            after = error.retry_after if isinstance(error, TryLater) else None
+            return _result(job, Standing.INTENDED, Retry(error.reason, after), error.reason)
+        return Result(job.effect.booking, effect, DONE)
+
+    def _write(self, job: Job) -> Effect:
+        adapter = self._calendars[job.calendar.provider]
+        placed = adapter.put(job.calendar.token or "", job.calendar.calendar, _entry(job))
+        return came_out(job.effect, Standing.WRITTEN, remote_id=placed.remote_id)
+
+    def _remove(self, job: Job) -> Effect:
+        adapter = self._calendars[job.calendar.provider]
+        adapter.remove(job.calendar.token or "", job.calendar.calendar, _entry(job))
+        return came_out(job.effect, Standing.REMOVED)
+
+
+def _result(job: Job, standing: Standing, outcome: Outcome, reason: Reason) -> Result:
+    return Result(job.effect.booking, came_out(job.effect, standing, reason=reason), outcome)
+
+
+def _entry(job: Job) -> Entry:
+    effect, detail = job.effect, job.detail
+    texts = detail.entry
+    return Entry(
+        event_id=effect.event_id,
+        transaction_id=effect.transaction_id,
+        mark=effect.mark,
+        start=detail.start or effect.since,
+        end=detail.end or effect.since,
+        title=title(texts) if texts else "",
+        description=description(texts, effect.booking) if texts else "",
+        remote_id=effect.remote_id,
+        tried_before=effect.attempts > 1 or effect.remote_id is not None,
+    )
