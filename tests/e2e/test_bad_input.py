@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import requests
 from amqp import Channel
 
 from libs.contracts import codec
@@ -132,9 +133,13 @@ def test_what_names_no_booking_becomes_a_dead_letter(world: World, case: str) ->
 def test_no_log_and_no_metric_says_who(world: World) -> None:
     # given all that the tests above have sent
     logs = "\n".join(Path(str(part["log"])).read_text(errors="replace") for part in world.stack.status().values())
-    # then no log line holds a name, an address or a token
+    probes = [url for name, url in world.stack.urls().items() if name.startswith("probes-")]
+    metrics = "\n".join(requests.get(f"{url}/metrics", verify=world.ca, timeout=10).text for url in probes)
+    # then no log line and no metric holds a name or an address
+    assert "valet_events_handled_total" in metrics
     for canary in ("Canary", "canary@example.com", "ada@example.com", "Ada Example"):
         assert canary not in logs
+        assert canary not in metrics
 
 
 def dead_letters(world: World, wait: float = 0) -> list[DeadLetter]:

@@ -6,12 +6,13 @@ import random
 import subprocess
 import sys
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.sandbox.client import Provider
+from deploy.sandbox.accounts import Provider
 from tests.e2e.world import Heard, World, hear, tomorrow
 
 BOOK = Path(__file__).parents[2] / "libs" / "contracts" / "examples" / "book.py"
@@ -100,7 +101,9 @@ def test_two_hundred_rivals_never_overlap(world: World, names: str) -> None:
         world.emit(requests)
         decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in requests), 60)
         confirmed = {e["data"]["booking"]: e["data"] for e in heard.of("booking-confirmed")}
-        wrote = hear(tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 60)
+        wrote = hear(
+            tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 60
+        )
     # then each is decided once, no two accepted ones overlap, and each stands in the calendar once
     assert decided
     assert wrote
@@ -130,5 +133,5 @@ def test_a_program_that_knows_nothing_of_us_can_book(world: World, names: str) -
 
 def assert_no_overlap(bookings: list[dict[str, Any]]) -> None:
     spans = sorted((b["host"], b["start"], b["end"]) for b in bookings)
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before[0] != after[0] or before[2] <= after[1], (before, after)

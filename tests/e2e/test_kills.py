@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from deploy.sandbox.client import Provider
+from deploy.sandbox.accounts import Provider
 from tests.e2e.test_journey import assert_no_overlap
 from tests.e2e.world import Heard, World, hear, tomorrow
 
@@ -34,7 +34,9 @@ def test_a_service_killed_in_mid_journey_changes_nothing(world: World, names: st
         world.stack.start([service])
         decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in requests), 60)
         confirmed = {e["data"]["booking"]: e["data"] for e in heard.of("booking-confirmed")}
-        wrote = hear(tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 60)
+        wrote = hear(
+            tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 90
+        )
     # then every request was decided once and confirmed, and every booking stands in the calendar once
     assert decided, heard.outcomes()
     assert wrote

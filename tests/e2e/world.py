@@ -11,8 +11,8 @@ from typing import Any
 
 from deploy.local.stack import Stack
 from deploy.sandbox import browser
-from deploy.sandbox.client import Provider, SandboxAdmin
-from libs.config.settings import Settings
+from deploy.sandbox.accounts import Provider
+from deploy.sandbox.client import SandboxAdmin
 from libs.contracts import codec
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing, Publisher
@@ -74,7 +74,12 @@ class World:
             "host": host,
             "start": start.isoformat(),
             "end": (start + timedelta(minutes=minutes)).isoformat(),
-            "invitee": {"name": "Ada Example", "email": "ada@example.com", "time_zone": "America/New_York", "fields": {}},
+            "invitee": {
+                "name": "Ada Example",
+                "email": "ada@example.com",
+                "time_zone": "America/New_York",
+                "fields": {},
+            },
         }
         event_id = changes.pop("id", uuid.uuid4().hex)
         data |= changes
@@ -83,7 +88,8 @@ class World:
     def emit(self, events: Sequence[dict[str, Any]]) -> None:
         """Publish as another service would."""
         messages = [
-            Outgoing("events", event["type"], json.dumps(event).encode(), codec.STRUCTURED, mandatory=True) for event in events
+            Outgoing("events", event["type"], json.dumps(event).encode(), codec.STRUCTURED, mandatory=True)
+            for event in events
         ]
         self.emitter.publish(messages)
 

@@ -1,0 +1,1 @@
+"""`valet`, the operator's command."""

@@ -1,0 +1,127 @@
+"""Questions to the services, with trouble put into words, and the shape of their answers."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from deploy.cli.errors import Trouble
+from libs.config.settings import Settings
+from libs.messaging.errors import RpcFailed, ServiceUnavailable
+from libs.messaging.link import Link
+from libs.messaging.rpc import Ask
+
+NAME = "valet-command"
+T = TypeVar("T")
+
+
+class ConnectLink(msgspec.Struct, frozen=True):
+    """A signed, single-use address at which a host connects a calendar. `expires_at` is RFC 3339."""
+
+    url: str
+    expires_at: str | None = None
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A free half-open interval [start, end)."""
+
+    start: str
+    end: str
+
+
+class CalendarRead(msgspec.Struct, frozen=True):
+    """How a calendar was read for an answer."""
+
+    provider: str
+    complete: bool
+    as_of: str | None = None
+    why: str | None = None
+
+
+class Slots(msgspec.Struct, frozen=True):
+    """Free times of a host; `why` says why there are none to tell."""
+
+    host: str
+    slots: tuple[Slot, ...] = ()
+    calendars: tuple[CalendarRead, ...] = ()
+    why: str | None = None
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A host's connection to a calendar."""
+
+    connection: str
+    provider: str
+    state: str
+    since: str | None = None
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A host and what is connected."""
+
+    host: str
+    state: str
+    connections: tuple[Connection, ...] = ()
+
+
+class Past(msgspec.Struct, frozen=True):
+    """One line of a booking's history."""
+
+    state: str
+    at: str
+    version: int
+    reason: str | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What the calendar-writer last said of the entry."""
+
+    state: str
+    provider: str | None = None
+    at: str | None = None
+    reason: str | None = None
+
+
+class Booking(msgspec.Struct, frozen=True):
+    """A booking without anything personal."""
+
+    booking: str
+    state: str
+    version: int
+    host: str | None = None
+    start: str | None = None
+    end: str | None = None
+    reason: str | None = None
+    request: dict[str, str] = {}
+    history: tuple[Past, ...] = ()
+    calendar: Entry | None = None
+
+
+class Questions:
+    """Asks services, for a person who waits."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._ask = Ask(Link(settings, NAME), settings.rpc_timeout)
+
+    def __call__(self, service: str, method: str, *args: Any) -> Any:
+        """The answer as plain JSON values. Raises Trouble."""
+        try:
+            return self._ask(service, method, *args)
+        except ServiceUnavailable as error:
+            raise Trouble(f"no answer from {service} ({error})", "run `valet doctor` to see what is down") from None
+        except RpcFailed as error:
+            if error.detail:  # an answer that it declares: it says what is wrong with the question
+                raise Trouble(f"{service} refuses this: {error.detail}", "ask for something else") from None
+            do = f"look into the log of {service}; `valet doctor` shows what it lacks"
+            raise Trouble(f"{service} could not answer {method}: {error.kind}", do) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._ask.close()
+
+
+def understood(answer: Any, shape: type[T], service: str) -> T:
+    """The answer in its shape. Raises Trouble if the service speaks another version."""
+    try:
+        return msgspec.convert(answer, shape)
+    except msgspec.ValidationError:
+        raise Trouble(f"the answer of {service} is not understood", "use the `valet` command of its release") from None

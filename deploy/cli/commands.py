@@ -1,0 +1,239 @@
+"""The commands, as typer declares them. Each turns words into a question, asks it, and shows the answer."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from zoneinfo import ZoneInfo
+
+import typer
+
+from deploy.cli import environment, given, views, wish
+from deploy.cli.asking import Booking, ConnectLink, Host, Questions, Slots, understood
+from deploy.cli.errors import ExitCode, Trouble
+from deploy.cli.screen import Screen
+from libs.config.settings import Settings
+
+ANYWHERE = "--json, --verbose and --env-file FILE may stand anywhere: see `valet --help`."
+EXIT_CODES = """Exit codes:
+
+\b
+  0    done; for `book`: confirmed and written; for `doctor`: all green
+  1    trouble: something does not answer, or is not found
+  2    the command line is not usable
+  3    book: rejected
+  4    book: no outcome, or no entry in the calendar yet, within --wait
+  130  interrupted
+"""
+SETTINGS = """Settings (VALET_*) come from the environment. Where VALET_AMQP_URL is absent they come from .valet/env, which
+the local stack writes."""
+
+app = typer.Typer(
+    name="valet",
+    help="Valet books appointments into people's calendars. This is its operator's command.",
+    epilog=f"{SETTINGS}\n\n{EXIT_CODES}",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+LONGEST = timedelta(days=62)  # what availability answers at once
+
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host, such as dr-example.", show_default=False)]
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, also for errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Settings to use where the environment has none.", show_default=False)
+    ] = None,
+) -> None:
+    """Options of every command; they may stand anywhere on the line."""
+
+    screen = context.ensure_object(Screen)
+    file = environment.complete(os.environ, env_file)
+    context.obj = screen
+    if file:
+        screen.note(f"settings from {file}")
+    del as_json, verbose  # read before typer begins, so that its own complaints obey them
+
+
+@app.command(epilog=ANYWHERE)
+def connect(
+    context: typer.Context,
+    host: HostArgument,
+    provider: Annotated[
+        Literal["google", "microsoft"] | None, typer.Option(help="Whose calendar; without it the host chooses.")
+    ] = None,
+) -> None:
+    """Make a link at which a host connects a calendar: signed, for one use, for a short time.
+
+    \b
+    Examples:
+      valet connect dr-example --provider google
+      valet connect dr-example --json
+    """
+    screen, answer = _ask(context, "auth", "connect_link", given.checked("HOST", host), provider)
+    link = understood(answer, ConnectLink, "auth")
+    if screen.as_json:
+        screen.document({"host": host, **answer})
+        return
+    for line in views.link(link, host):
+        screen.line(line, whole=True)
+
+
+@app.command(epilog=ANYWHERE)
+def slots(
+    context: typer.Context,
+    host: HostArgument,
+    begin: Annotated[str, typer.Option("--from", help="From this time or day.  [default: now]")] = "",
+    end: Annotated[str, typer.Option("--to", help="Until this time or day.  [default: 7 days later]")] = "",
+    duration: Annotated[int, typer.Option(min=1, max=1440, help="Minutes that must be free.")] = 30,
+    zone: Annotated[
+        str, typer.Option(help="The time zone of days, of times without offset, and of the answer.")
+    ] = "UTC",
+) -> None:
+    """Show when a host is free.
+
+    \b
+    Examples:
+      valet slots dr-example --from 2030-05-17 --to 2030-05-20 --duration 30 --zone America/New_York
+      valet slots dr-example --from 2030-05-17T09:00-04:00 --to 2030-05-17T17:00-04:00 --duration 45 --json
+    """
+    where = given.zone(zone)
+    start = given.instant("--from", begin, where, day_is_enough=True) if begin else _now()
+    stop = given.instant("--to", end, where, day_is_enough=True) if end else start + timedelta(days=7)
+    given.ordered("--from", start, "--to", stop)
+    given.near("--from", start, "--to", stop, LONGEST)
+    name = given.checked("HOST", host)
+    screen, answer = _ask(context, "availability", "slots", name, start.isoformat(), stop.isoformat(), duration)
+    found = understood(answer, Slots, "availability")
+    if found.why:
+        raise Trouble(
+            f"no free times can be told for {name}: {found.why}", views.WHY.get(found.why, "run `valet hosts`")
+        )
+    _show_slots(screen, answer, found, where)
+
+
+@app.command(epilog=f"{ANYWHERE}\n\n{EXIT_CODES}")
+def book(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be typed
+    context: typer.Context,
+    host: HostArgument,
+    start: Annotated[str, typer.Argument(metavar="START", help="A time; without offset, by the clocks of --zone.")],
+    name: Annotated[str, typer.Option(help="The invitee's name.", show_default=False)],
+    email: Annotated[str, typer.Option(help="The invitee's e-mail address.", show_default=False)],
+    zone: Annotated[str, typer.Option(help="The invitee's time zone, such as America/New_York.", show_default=False)],
+    end: Annotated[str | None, typer.Argument(metavar="END", help="A time; or give --minutes.")] = None,
+    minutes: Annotated[int | None, typer.Option(min=1, help="How long, instead of END.", show_default=False)] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(metavar="QUESTION=ANSWER", help="An answer of the invitee's; may be repeated.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What the entry is called.", show_default=False)] = None,
+    id: Annotated[str | None, typer.Option(help="The request's id; the same one is never booked twice.")] = None,
+    source: Annotated[str, typer.Option(help="Who asks, as a URI.")] = wish.SOURCE,
+    wait: Annotated[float, typer.Option(min=0, max=wish.LONGEST_WAIT, help="Seconds to wait for the outcome.")] = 180,
+) -> None:
+    """Ask for a booking as any other service does, by an event, and watch its journey.
+
+    What is personal is sent, and never printed.
+
+    \b
+    Examples:
+      valet book dr-example 2030-05-17T09:30 --minutes 30 --zone America/New_York \\
+            --name "Ada Example" --email ada@example.com --field "phone=555-0100"
+      valet book dr-example 2030-05-17T09:30-04:00 2030-05-17T10:00-04:00 --zone America/New_York \\
+            --name "Ada Example" --email ada@example.com --wait 30 --json
+    """
+    wanted = wish.understood(wish.Typed(host, start, end, minutes, name, email, zone, field or (), title, id, source))
+    raise typer.Exit(wish.book(wanted, environment.settings("amqp_url"), _screen(context), wait))
+
+
+@app.command(epilog=ANYWHERE)
+def show(
+    context: typer.Context,
+    booking: Annotated[str, typer.Argument(metavar="BOOKING", help="The booking's id, bk_…", show_default=False)],
+) -> None:
+    """Show a booking's state and history; nothing personal.
+
+    \b
+    Example:
+      valet show bk_abcdefghijklmnopqrstuvwxyz
+    """
+    screen, answer = _ask(context, "booking", "journeys", [given.checked("BOOKING", booking)])
+    found = understood(answer, dict[str, Booking | None], "booking").get(booking)
+    if found is None:
+        raise Trouble(f"there is no booking {booking}", "check the id; `valet book` and the events give it")
+    if screen.as_json:
+        screen.document(answer[booking])
+    else:
+        screen.show(views.booking(found))
+
+
+@app.command(epilog=ANYWHERE)
+def hosts(context: typer.Context) -> None:
+    """List the hosts and what they have connected.
+
+    \b
+    Example:
+      valet hosts --json
+    """
+    screen, answer = _ask(context, "auth", "hosts")
+    found = understood(answer, list[Host], "auth")
+    if screen.as_json:
+        screen.document(answer)
+    else:
+        screen.show(views.hosts(found))
+
+
+@app.command(epilog=ANYWHERE)
+def doctor(
+    context: typer.Context,
+    patience: Annotated[float, typer.Option(min=1, max=60, help="Seconds that each check may take.")] = 6,
+) -> None:
+    """Check every setting, certificate and connection, and name what is wrong.
+
+    Exit code 0 only if all is well. VALET_PROBES names the services to ask, as name=https://host:port,...;
+    VALET_KEYRINGS the key files to look at, as name=path,... (the local stack's are found without it).
+
+    \b
+    Example:
+      valet doctor --json
+    """
+
+    from deploy.cli.doctor import command as doctor_command  # noqa: PLC0415 - heavy, and only needed here
+
+    good = doctor_command.examine(dict(os.environ), _screen(context), patience)
+    raise typer.Exit(int(ExitCode.OK if good else ExitCode.TROUBLE))
+
+
+def _screen(context: typer.Context) -> Screen:
+    return cast(Screen, context.obj)
+
+
+def _ask(context: typer.Context, service: str, method: str, *args: Any) -> tuple[Screen, Any]:
+    questions = Questions(_settings())
+    try:
+        return _screen(context), questions(service, method, *args)
+    finally:
+        questions.close()
+
+
+def _settings() -> Settings:
+    return environment.settings("amqp_url")
+
+
+def _show_slots(screen: Screen, answer: Any, found: Slots, where: ZoneInfo) -> None:
+    if screen.as_json:
+        screen.document(answer)
+    else:
+        screen.show(views.slots(found, where))
+
+
+def _now() -> datetime:
+    """The next full minute."""
+    return (datetime.now(UTC) + timedelta(minutes=1)).replace(second=0, microsecond=0)

@@ -1,0 +1,1 @@
+"""`valet doctor`: many small checks at once, each with a name, a verdict and an advice."""

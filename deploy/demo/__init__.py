@@ -1,0 +1,1 @@
+"""The demonstration behind `make run`: the whole stack, two hosts, and a handful of real bookings."""

@@ -1,0 +1,49 @@
+"""The `valet` command against the running stack, as an operator calls it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from deploy.local.stack import Stack
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: exit code, what it printed, and the one JSON document if it printed one."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Valet = Callable[..., Ended]
+
+
+def environment(stack: Stack, changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The operator's settings and nothing else of Valet's; None takes a setting away."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VALET_")}
+    wanted = {**kept, **stack.env("operator"), **changes}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+@pytest.fixture
+def valet(stack: Stack) -> Valet:
+    """Run `valet` with these words; `settings` changes the operator's settings."""
+
+    def run(*words: str, settings: Mapping[str, str | None] | None = None, module: str = "deploy.cli.main") -> Ended:
+        command: Sequence[str] = [sys.executable, "-m", module, *words]
+        env = environment(stack, settings or {})
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run

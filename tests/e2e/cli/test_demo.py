@@ -1,0 +1,29 @@
+"""The demonstration on a stack that runs already: all as expected, twice, also after the sandbox forgot everything."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deploy.local.stack import Stack
+from deploy.sandbox.client import SandboxAdmin
+
+Valet = Callable[..., Any]
+PERSONAL = ("Ada", "Ben", "Cleo", "example.net", "lunch")
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_it_ends_well_and_leaves_the_stack_running(forget: bool, stack: Stack, valet: Valet) -> None:
+    # given the stack, once with a sandbox that has lost its people and grants
+    if forget:
+        SandboxAdmin(stack.urls()["sandbox"], stack.env("operator")["VALET_CA_BUNDLE"]).reset()
+    before = stack.pids()
+    # when the demonstration runs without a terminal
+    ended = valet("--state", str(stack.layout.root), module="deploy.demo", settings={"ONCE": "1"})
+    # then every outcome is as expected, and no title was read
+    assert ended.code == 0, ended.out + ended.err
+    assert "titles read: none" in ended.out
+    assert "every outcome was as expected" in ended.out
+    # and it printed nothing personal, and stopped nothing that it had not started
+    assert not any(word in ended.out + ended.err for word in PERSONAL)
+    assert stack.pids() == before
