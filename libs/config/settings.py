@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,39 +18,59 @@ class SettingsError(Exception):
     """The settings cannot be used. The text names each variable and what to do, and never shows a value."""
 
 
+def _parts(value: str) -> SplitResult:
+    try:
+        return urlsplit(value)
+    except ValueError:  # its text quotes the address, with the password in it
+        raise ValueError("is not an address") from None
+
+
 def _https(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _parts(value)
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError("must be an https:// address")
     return value.rstrip("/")
 
 
+def _port(value: str) -> str:
+    if int(value.rpartition(":")[2]) > 65_535:
+        raise ValueError("must end with a port between 0 and 65535")
+    return value
+
+
 def _amqps(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme != "amqps":
+    parts = _parts(value.get_secret_value())
+    if parts.scheme != "amqps" or not parts.hostname:
         raise ValueError("must be an amqps:// address (the bus is reached over TLS only)")
+    if parts.query:
+        raise ValueError("must not have options after a ? (they could switch certificate checks off)")
     return value
 
 
 def _mongo_tls(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
+    parts = _parts(value.get_secret_value())
+    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.hostname:
         raise ValueError("must be a mongodb:// or mongodb+srv:// address")
-    if text.startswith("mongodb://") and not ("tls=true" in text or "ssl=true" in text):
+    options = [(name.lower(), text.lower()) for name, text in parse_qsl(parts.query, keep_blank_values=True)]
+    tls = [text for name, text in options if name in ("tls", "ssl")] or ["true"] * (parts.scheme == "mongodb+srv")
+    if set(tls) != {"true"}:
         raise ValueError("must say tls=true (the store is reached over TLS only)")
-    if any(word in text for word in ("tlsInsecure=true", "tlsAllowInvalid")):
+    if any(name == "tlsinsecure" or name.startswith("tlsallowinvalid") for name, _ in options):
         raise ValueError("must not switch certificate checks off")
     return value
 
 
 HttpsUrl = Annotated[str, AfterValidator(_https)]
-Listen = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$")]
-Seconds = Annotated[float, Field(gt=0)]
+Listen = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_port)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseSettings):
     """What the environment says. Durations are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     mode: Literal["production", "development"] = "production"
     region: str = "us-east-1"
@@ -94,7 +114,7 @@ class Settings(BaseSettings):
     publish_timeout: Seconds = 5
     store_timeout: Seconds = 5
     drain_timeout: Seconds = 25
-    relay_seconds: Seconds = 2
+    relay_seconds: Seconds = 5
 
 
 def load(*required: str) -> Settings:

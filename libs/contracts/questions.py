@@ -12,13 +12,17 @@ HostState = Literal["unknown", "invited", "connected", "reconnect-needed", "disc
 
 
 class CalendarAccess(Struct, frozen=True, kw_only=True):
-    """One calendar of a host. `token` is an access token, missing while none can be had; `expires_at` in epoch seconds."""
+    """One calendar of a host. `token` is an access token, missing while none can be had; `expires_at` in epoch seconds.
+
+    `version` names the token, to tell auth which one a provider did not accept.
+    """
 
     connection: str
     provider: Provider
     calendar: str
     token: str | None = None
     expires_at: float = 0.0
+    version: int = 0
     checked: bool = True
     written: bool = True
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from libs.config.settings import Settings
 from libs.crypto.errors import KeyringError
+from libs.messaging.errors import RpcError
 from libs.mongo.errors import StoreUnavailable
 from libs.telemetry.logs import logger
 from services.auth import connecting
@@ -37,6 +39,7 @@ ROUTES: Final = Map(
     [
         Rule("/", endpoint="home", methods=["GET"]),
         Rule("/valet.css", endpoint="style", methods=["GET"]),
+        Rule("/.well-known/jwks.json", endpoint="keys", methods=["GET"]),
         Rule("/connect/<token>", endpoint="invitation", methods=["GET"]),
         Rule("/connect/<token>/<provider>", endpoint="depart", methods=["POST"]),
         Rule("/oauth/<provider>/callback", endpoint="arrive", methods=["GET"]),
@@ -45,10 +48,11 @@ ROUTES: Final = Map(
 
 
 class Pages:
-    """A WSGI application."""
+    """A WSGI application. `keys` answers with the public keys for sealed requests, a JWK set (RFC 7517)."""
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: Desk, settings: Settings, keys: Callable[[], object]) -> None:
         self._desk = desk
+        self._keys_of_booking = keys
         self._templates = Environment(
             loader=PackageLoader("services.auth"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -67,7 +71,7 @@ class Pages:
             return self._ending(ended.ending)
         except HTTPException as error:
             return self._page("plain.html", error.code or 500, title=error.name)
-        except (StoreUnavailable, KeyringError) as error:
+        except (StoreUnavailable, KeyringError, RpcError) as error:
             logger().error("page not served", error=error)
             return self._ending(Ending.UNAVAILABLE)
         except Exception as error:  # noqa: BLE001 - nobody outside learns what went wrong inside
@@ -81,6 +85,10 @@ class Pages:
     def _style(self, _: Request) -> Response:
         css = self._templates.get_template("valet.css").render()
         return Response(css, mimetype="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+    def _keys(self, _: Request) -> Response:
+        body = msgspec.json.encode(self._keys_of_booking())
+        return Response(body, mimetype="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"})
 
     def _invitation(self, _: Request, token: str) -> Response:
         link = connecting.open_link(token, self._desk)

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import sleep
 from typing import ClassVar, TypeVar
 
 from eventlet import GreenPool
 
 from libs.config import clock
-from libs.config.settings import Settings, stop
+from libs.config.settings import Settings
 from libs.contracts.events import Provider
-from libs.crypto.errors import KeyringError
-from libs.crypto.keyring import Keyring
 from libs.crypto.vault import Vault
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
@@ -20,13 +17,13 @@ from libs.mongo.client import answers, connect
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.egress import Door
+from libs.telemetry.serving import TlsServer
 from services.auth.desk import Desk
 from services.auth.google import GoogleOAuth
 from services.auth.microsoft import MicrosoftOAuth
 from services.auth.oauth import OAuth
 from services.auth.pages import Pages
 from services.auth.safe import Safe
-from services.auth.server import PagesServer
 from services.auth.store import MongoAuthStore
 
 SIDE_BY_SIDE = 20
@@ -65,7 +62,7 @@ class AuthWiring(Wiring):
 
     def build(self, runtime: Runtime) -> Use:
         settings = runtime.settings
-        masters = _keyring(settings)
+        masters = runtime.keyring()
         database = connect(settings, runtime.service)
         store, outbox = MongoAuthStore(database), MongoOutbox(database["connections"])
         store.ensure_indexes()
@@ -89,7 +86,8 @@ class AuthWiring(Wiring):
             sleep=sleep,
             together=side_by_side,
         )
-        self.server = PagesServer(Pages(desk, settings), settings)
+        pages = Pages(desk, settings, lambda: runtime.ask("booking", "public_keys"))
+        self.server = TlsServer(pages, settings.pages_listen, settings)
         runtime.watch("pages", lambda: self.server.up)
         return Use(desk, relay, settings)
 
@@ -111,10 +109,3 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
 def _providers(settings: Settings) -> Mapping[Provider, OAuth]:
     door = Door(settings)
     return {"google": GoogleOAuth(door, settings), "microsoft": MicrosoftOAuth(door, settings)}
-
-
-def _keyring(settings: Settings) -> Keyring:
-    try:
-        return Keyring.load(settings.keyring or Path())
-    except KeyringError as error:
-        stop(f"VALET_KEYRING: {error}")

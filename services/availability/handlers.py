@@ -80,6 +80,8 @@ def find_slots(host: str, window: Window, duration: timedelta, desk: Desk) -> Sl
     if access.state in NOT_CONNECTED:
         return Slots(host=host, slots=[], calendars=[], why=NOT_CONNECTED[access.state])
     wanted = Window(max(window.start, desk.clock()), window.end)
+    if wanted.end <= wanted.start:
+        return Slots(host=host, slots=[], calendars=[])
     reading = desk.reader.read({host: access}, {host: [wanted]})[host]
     if not reading.complete:
         return Slots(host=host, slots=[], calendars=reading.evidence, why=Reason.CALENDAR_UNREADABLE)

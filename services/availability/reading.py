@@ -64,7 +64,7 @@ class Reader:
             found = self._calendars[question.provider].busy(question.token, [c.calendar for c in calendars], asked)
         except ProviderError as error:
             if isinstance(error, Unauthorized):
-                self._grants.forget(question.host)
+                self._grants.forget(question.host, calendars[0])
             return _unread(question, error.label)
         missing = Unreadable("not-answered")
         return _Answer(question.host, tuple((c, found.get(c.calendar, missing)) for c in calendars))

@@ -118,11 +118,28 @@ def _sealed(candidates: Sequence[Candidate], desk: Desk) -> list[Booking]:
 
 def _settled(bookings: Sequence[Booking], desk: Desk) -> list[Booking]:
     """What stands for each: itself, its rejection because the time is taken, or what its identity stands for already."""
-    standing = _added(bookings, desk)
-    taken = [at for at, stands in enumerate(standing) if stands is None]
-    rejections = _added([_rejection(bookings[at], Reason.TIME_TAKEN, desk) for at in taken], desk)
-    answers = dict(enumerate(standing)) | dict(zip(taken, rejections, strict=True))
-    return [_answered(asked, answers[at] or asked, desk) for at, asked in enumerate(bookings)]
+    own = list(bookings)
+    standing = _added(own, desk)
+    for at in (taken := [at for at, stands in enumerate(standing) if stands is None]):
+        own[at] = _rejection(own[at], Reason.TIME_TAKEN, desk)
+    _add_again(taken, own, standing, desk)
+    for at in (reused := [at for at, stands in enumerate(standing) if _another(stands, own[at])]):
+        own[at] = _identity_reused(own[at], desk)
+    _add_again(reused, own, standing, desk)
+    # The same question, the same answer.
+    repeated = [s for asked, s in zip(own, standing, strict=True) if s and s is not asked and s.decided]
+    desk.relay.send({booking.id: [event_of(booking)] for booking in repeated})
+    return [stands or asked for asked, stands in zip(own, standing, strict=True)]
+
+
+def _add_again(places: Sequence[int], own: Sequence[Booking], standing: list[Booking | None], desk: Desk) -> None:
+    for at, stands in zip(places, _added([own[at] for at in places], desk), strict=True):
+        standing[at] = stands
+
+
+def _another(stands: Booking | None, asked: Booking) -> bool:
+    """Whether the identity of what is asked stands for something else already."""
+    return stands is not None and stands.request.digest != asked.request.digest
 
 
 def _added(bookings: Sequence[Booking], desk: Desk) -> list[Booking | None]:
@@ -131,33 +148,23 @@ def _added(bookings: Sequence[Booking], desk: Desk) -> list[Booking | None]:
         return []
     pairs = [(booking, event_of(booking)) for booking in bookings]
     answers = desk.store.add(pairs)
-    added = {b.id: [event] for (b, event), answer in zip(pairs, answers, strict=True) if answer is Added.ADDED}
-    desk.relay.send(added)
-    for booking, answer in zip(bookings, answers, strict=True):
-        if answer is Added.ADDED:
-            _tell(booking)
-    return [
-        answer if isinstance(answer, Booking) else booking if answer is Added.ADDED else None
-        for booking, answer in zip(bookings, answers, strict=True)
-    ]
+    added = [pair for pair, answer in zip(pairs, answers, strict=True) if answer is Added.ADDED]
+    desk.relay.send({booking.id: [event] for booking, event in added})
+    for booking, _ in added:
+        _tell(booking)
+    return [_stands(*pair) for pair in zip(bookings, answers, strict=True)]
 
 
-def _answered(asked: Booking, stands: Booking, desk: Desk) -> Booking:
-    if stands.request.digest != asked.request.digest:
-        return _identity_reused(asked, desk)
-    if stands is not asked and stands.decided:
-        desk.relay.send({stands.id: [event_of(stands)]})  # the same question, the same answer
-    return stands
+def _stands(booking: Booking, answer: Added | Booking) -> Booking | None:
+    if isinstance(answer, Booking):
+        return answer
+    return booking if answer is Added.ADDED else None
 
 
 def _identity_reused(asked: Booking, desk: Desk) -> Booking:
     """Rejected under an id of its own, so that nobody takes it for the outcome of the first request."""
     own = desk.digests.booking(asked.request.source, asked.request.id, asked.request.digest)
-    rejection = _rejection(replace(asked, id=own), Reason.IDENTITY_REUSED, desk)
-    (stands,) = _added([rejection], desk)
-    if stands is not None and stands is not rejection:
-        desk.relay.send({stands.id: [event_of(stands)]})
-    return rejection
+    return _rejection(replace(asked, id=own), Reason.IDENTITY_REUSED, desk)
 
 
 def _rejection(booking: Booking, reason: Reason, desk: Desk) -> Booking:

@@ -32,7 +32,7 @@ def candidate(request: Request, entrance: Entrance, digests: Digests, rules: Rul
     if reason is None and span is not None:
         reason = domain.fault(span, rules, now)
     if reason is not None or span is None or personal is None:
-        refused = domain.rejected(booking_id, identity, span, reason or Reason.MALFORMED_REQUEST, now)
+        refused = domain.rejected(booking_id, identity, _kept(span), reason or Reason.MALFORMED_REQUEST, now)
         return Candidate(replace(refused, traceparent=request.traceparent))
     held = domain.held(booking_id, identity, span, rules, now)
     return Candidate(replace(held, traceparent=request.traceparent), personal)
@@ -53,6 +53,17 @@ def _read(
     except NotAcceptable as refusal:
         return span, None, refusal.reason, msgspec.json.encode(data)
     return span, personal, None, _canonical(span, personal)
+
+
+def _kept(span: Span | None) -> Span | None:
+    """The span as the store gives it back, so that the outcome is the same when it is told again; None before the year 1000."""
+    if span is None or min(span.start.year, span.end.year) < 1000:
+        return None  # the contract has no such instants
+    return replace(span, start=_cut(span.start), end=_cut(span.end))
+
+
+def _cut(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _canonical(span: Span, personal: Personal) -> bytes:

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 from libs.config import clock
-from libs.config.settings import Settings, stop
+from libs.config.settings import Settings
 from libs.crypto.digests import Digests
 from libs.crypto.envelopes import Envelopes
-from libs.crypto.errors import KeyringError
-from libs.crypto.keyring import Keyring
 from libs.crypto.letters import LetterSeal
 from libs.crypto.vault import Vault
 from libs.messaging.relay import Relay
@@ -41,7 +38,7 @@ class BookingWiring(Wiring):
 
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
-        masters = _keyring(settings)
+        masters = runtime.keyring()
         database = connect(settings, runtime.service)
         store, outbox = MongoBookingStore(database), MongoOutbox(database["bookings"])
         store.ensure_indexes()
@@ -54,13 +51,6 @@ class BookingWiring(Wiring):
         safe = Safe(Vault(masters, MongoKeyStore(database)), digests)
         desk = Desk(store, relay, entrance, safe, digests, _rules(settings), clock.now)
         return Use(desk, relay, envelopes, settings)
-
-
-def _keyring(settings: Settings) -> Keyring:
-    try:
-        return Keyring.load(settings.keyring or Path())
-    except KeyringError as error:
-        stop(f"VALET_KEYRING: {error}")
 
 
 def _rules(settings: Settings) -> Rules:

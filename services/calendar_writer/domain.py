@@ -9,8 +9,8 @@ from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, Detail, EntryTexts
 from libs.contracts.reasons import Reason
 
-LEASE = timedelta(seconds=60)
-"""How long one worker has an entry to itself; longer than any exchange with a provider may take."""
+LEASE = timedelta(seconds=40)
+"""How long one worker has an entry to itself; longer than the three exchanges of a try may take together."""
 MOST_TEXT = 4000  # characters
 
 
@@ -69,15 +69,16 @@ def want(detail: Detail, effect: Effect | None) -> Want:
     return Want.REMOVE
 
 
-def tried(effect: Effect, version: int, now: datetime) -> Effect:
-    """The effect as it is stored before a try."""
+def tried(effect: Effect, version: int, now: datetime, lease: timedelta = LEASE) -> Effect:
+    """The effect as it is stored before a try. Tries are counted on while it is not known how the last one ended."""
+    new = effect.version != version and effect.standing in (Standing.WRITTEN, Standing.REMOVED)
     return replace(
         effect,
         since=effect.since if effect.standing is Standing.INTENDED else now,
         standing=Standing.INTENDED,
         version=version,
-        attempts=effect.attempts + 1 if effect.version == version else 1,
-        busy_until=now + LEASE,
+        attempts=1 if new else effect.attempts + 1,
+        busy_until=now + lease,
         reason=None,
     )
 

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from libs.contracts.events import BookingFact, ConnectionFact
 from libs.contracts.questions import CalendarAccess, Detail, HostAccess
 from libs.contracts.reasons import Reason
-from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
+from libs.messaging.delivery import DONE, Incoming, Outcome, Poison, Retry
 from libs.messaging.grants import AuthUnavailable, Grants
 from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
-from services.calendar_writer.domain import Effect, Want, target, tried, want
+from services.calendar_writer.domain import LEASE, Effect, Want, target, tried, want
 from services.calendar_writer.outgoing import event_of
 from services.calendar_writer.placing import Job, Placing, Result
 from services.calendar_writer.store import Ledger
@@ -45,6 +45,7 @@ class Desk:
     relay: Sends
     new_effect: MakeEffect
     clock: Callable[[], datetime]
+    lease: timedelta = LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,14 @@ def _settle(bookings: Sequence[str], traces: Mapping[str, str | None], desk: Des
 def _plan(
     booking: str, detail: Detail, wanted: Want, effect: Effect | None, access: Mapping[str, HostAccess], desk: Desk
 ) -> Plan:
+    if wanted is Want.WRITE and detail.entry is None:
+        return Plan(outcome=Poison(Reason.SEAL_UNREADABLE))  # its texts do not open: an entry without them helps nobody
     host = detail.host or ""
     calendar = target(effect, access[host].calendars)
     if calendar is None or calendar.token is None:
         return _not_now(access[host])
     meant = effect or desk.new_effect(booking, host, calendar, desk.clock())
-    meant = tried(meant, detail.version, desk.clock())
+    meant = tried(meant, detail.version, desk.clock(), desk.lease)
     return Plan(Job(wanted, meant, calendar, detail))
 
 

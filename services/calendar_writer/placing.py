@@ -10,6 +10,7 @@ from libs.messaging.delivery import DONE, Outcome, Poison, Retry
 from libs.messaging.grants import Grants
 from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized
 from libs.providers.port import Calendar, Entry
+from libs.telemetry.logs import logger
 from services.calendar_writer.domain import Effect, Standing, Want, came_out, description, title
 
 
@@ -55,11 +56,14 @@ class Placing:
         except Refused as error:
             return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
         except Unauthorized as error:
-            self._grants.forget(job.effect.host)
+            self._grants.forget(job.effect.host, job.calendar)
             return _result(job, Standing.INTENDED, Retry(error.reason), error.reason)
         except ProviderError as error:
             after = error.retry_after if isinstance(error, TryLater) else None
             return _result(job, Standing.INTENDED, Retry(error.reason, after), error.reason)
+        except Exception as error:  # noqa: BLE001 - a fault of our own in one job must not leave the others without an end
+            logger().error("job failed", booking=job.effect.booking, error=error)
+            return _result(job, Standing.INTENDED, Retry(Reason.HANDLER_FAILED), Reason.HANDLER_FAILED)
         return Result(job.effect.booking, effect, DONE)
 
     def _write(self, job: Job) -> Effect:

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
 from eventlet import GreenPool
 
 from libs.config import clock
-from libs.config.settings import Settings, stop
+from libs.config.settings import Settings
 from libs.contracts.questions import CalendarAccess, Detail
-from libs.crypto.errors import KeyringError
-from libs.crypto.keyring import Keyring
 from libs.crypto.letters import LetterSeal
 from libs.messaging.errors import RpcFailed, ServiceUnavailable
 from libs.messaging.grants import CachedGrants
@@ -49,7 +46,7 @@ class WriterWiring(Wiring):
 
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
-        keyring = _keyring(settings)
+        keyring = runtime.keyring()
         database = connect(settings, runtime.service)
         ledger, outbox = MongoLedger(database), MongoOutbox(database["effects"])
         ledger.ensure_indexes()
@@ -59,7 +56,8 @@ class WriterWiring(Wiring):
         relay, grants = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask)
         placing = Placing(calendars(settings), grants, GreenPool(SIDE_BY_SIDE).imap)
         maker = EffectMaker(keyring.derive("calendar-entries"))
-        desk = Desk(Questions(runtime.ask), grants, ledger, placing, relay, maker, clock.now)
+        lease = timedelta(seconds=4 * settings.provider_timeout)
+        desk = Desk(Questions(runtime.ask), grants, ledger, placing, relay, maker, clock.now, lease)
         return Use(desk, relay, ledger, settings)
 
 
@@ -95,10 +93,3 @@ class EffectMaker:
             mark=ids.mark(*named),
             since=since,
         )
-
-
-def _keyring(settings: Settings) -> Keyring:
-    try:
-        return Keyring.load(settings.keyring or Path())
-    except KeyringError as error:
-        stop(f"VALET_KEYRING: {error}")

@@ -103,7 +103,7 @@ def auth(admin: SandboxAdmin, settings: Settings, certificate: tuple[Path, Path]
         oauth: dict[Provider, OAuth] = {"google": GoogleOAuth(door, known), "microsoft": MicrosoftOAuth(door, known)}
         made.clock.now = clock.now()
         desk = replace(made.desk, oauth=oauth, refreshing=oauth, public_url=url)
-        pages.append(Pages(desk, known))
+        pages.append(Pages(desk, known, dict))
         yield Auth(url, str(certificate[0]), made, desk, admin)
 
 

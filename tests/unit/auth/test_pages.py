@@ -11,6 +11,12 @@ from services.auth.connecting import Ending
 from services.auth.pages import COOKIE, STATUS, Pages
 from tests.unit.auth.doubles import World, world
 
+JWKS = {"keys": [{"kty": "EC", "crv": "P-256", "kid": "made-up"}]}
+
+
+def public_keys() -> object:
+    return JWKS
+
 
 @pytest.fixture
 def at() -> World:
@@ -19,7 +25,7 @@ def at() -> World:
 
 @pytest.fixture
 def browser(at: World) -> Client:
-    return Client(Pages(at.desk, Settings()))
+    return Client(Pages(at.desk, Settings(), public_keys))
 
 
 def link(at: World, provider: str | None = None) -> str:
@@ -29,7 +35,7 @@ def link(at: World, provider: str | None = None) -> str:
 
 @pytest.mark.parametrize("ending", list(Ending))
 def test_every_ending_has_a_page_with_words(at: World, ending: Ending) -> None:
-    page = Pages(at.desk, Settings())._ending(ending, brand="Google Calendar")
+    page = Pages(at.desk, Settings(), public_keys)._ending(ending, brand="Google Calendar")
     text = page.get_data(as_text=True)
     heading = re.search(r"<h1[^>]*>([^<]+)</h1>\s*<p>([^<]{20,})</p>", text)
     assert heading is not None
@@ -103,3 +109,12 @@ def test_a_link_for_one_provider_shows_one_button(at: World, browser: Client) ->
     text = browser.get(link(at, "google")).text
     assert text.count("<form") == 1
     assert "Microsoft" not in text
+
+
+def test_the_public_keys_for_sealed_requests_are_published(browser: Client) -> None:
+    # when another service asks for the keys
+    answer = browser.get("/.well-known/jwks.json")
+    # then it gets what the booking service says, as a JWK set
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/jwk-set+json"
+    assert answer.get_json(force=True) == JWKS
