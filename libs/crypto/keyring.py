@@ -89,7 +89,7 @@ class Keyring:
             raise KeyringError("a data key is wrapped with a master key that the keyring lacks")
         try:
             return cipher.decrypt(wrapped.blob[:NONCE], wrapped.blob[NONCE:], f"{wrapped.master}\0{owner}".encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to have a nonce
             raise SealBroken from None
 
     def derive(self, purpose: str) -> bytes:

@@ -26,5 +26,5 @@ class LetterSeal:
         """The message. Raises SealBroken."""
         try:
             return self._cipher.decrypt(sealed[:NONCE], sealed[NONCE:], AAD)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to have a nonce
             raise SealBroken from None

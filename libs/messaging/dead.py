@@ -1,15 +1,16 @@
 """Dead letters: what cannot be handled is kept for an operator, and says nothing personal.
 
-The body is kept as it was only where it is a well-formed event that has no room for personal data; otherwise it is sealed
+The event is kept in the clear only where its type has no room for personal data; otherwise the message is sealed
 with the service's own key, so that it can be replayed and nobody can read it on the broker; a service without keys leaves it out.
 """
 
 import re
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
+from libs.contracts import codec
 from libs.contracts.events import REQUESTS, Event
 from libs.contracts.reasons import Reason
 from libs.messaging import topology
@@ -61,7 +62,7 @@ def letter(
         id=item.id,
         source=item.source,
         type=item.type,
-        content_type=_media_type(message.content_type) if body or sealed else None,
+        content_type=codec.STRUCTURED if body else _media_type(message.content_type) if sealed else None,
         body=body,
         sealed=sealed,
     )
@@ -74,11 +75,23 @@ def _media_type(content_type: str | None) -> str | None:
     return kind if MEDIA_TYPE.fullmatch(kind) else None
 
 
+def _as_known(item: Incoming[Event]) -> str:
+    """The event with what its type has room for. Not as it was sent: facts may carry fields that nobody knows."""
+    known = codec.event(
+        item.data,
+        id=item.id,
+        source=item.source,
+        time=item.time or item.first_seen,
+        subject=getattr(item.data, "booking", None),
+        traceparent=item.traceparent,
+    )
+    return codec.encode(known).decode()
+
+
 def _kept(
     message: Raw, item: Incoming[Event | Malformed] | Unfit, sealer: Sealer | None
 ) -> tuple[str | None, bytes | None]:
-    harmless = isinstance(item, Incoming) and isinstance(item.data, Event) and item.type not in REQUESTS
-    if harmless:
-        return message.body.decode(errors="replace"), None  # fields that are passed over are not checked for their form
+    if isinstance(item, Incoming) and isinstance(item.data, Event) and item.type not in REQUESTS:
+        return _as_known(cast("Incoming[Event]", item)), None
     too_large = isinstance(item, Unfit) and item.reason is Reason.TOO_LARGE
     return None, sealer.seal(message.body) if sealer and not too_large else None

@@ -70,7 +70,7 @@ class Consumes(_Listening):
         settings = runtime.settings
         queue = topology.Queue(self.container.service_name, self.method_name.replace("_", "-"), self.types)
         rules = Rules(self.policy, settings.max_event_bytes, self.hand_over_malformed, lambda: runtime.sealer)
-        worker = Worker(queue, self._handle, runtime.publisher, rules)
+        worker = Worker(queue, self._handle, runtime.publisher, rules, lambda: self.consumer.stopping)
         link = Link(settings, queue.name)
         self.consumer = Consumer(
             link, queue, worker, eventlet.spawn, batch=settings.batch_size, in_flight=settings.batches_in_flight

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from libs.contracts.questions import HostAccess
+from libs.contracts.questions import CalendarAccess, HostAccess
 from libs.messaging.errors import RpcFailed, ServiceUnavailable
 from libs.messaging.rpc import Ask
 
@@ -29,8 +29,8 @@ class Grants(Protocol):
         """The access of each host. Raises AuthUnavailable."""
         ...
 
-    def forget(self, host: str) -> None:
-        """Ask anew next time: a token was not accepted, or the host's connection changed."""
+    def forget(self, host: str, rejected: CalendarAccess | None = None) -> None:
+        """Ask anew next time: the host's connection changed, or the provider did not accept the `rejected` token."""
         ...
 
 
@@ -41,6 +41,7 @@ class CachedGrants:
         self._ask = ask
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, HostAccess]] = OrderedDict()
+        self._rejected: dict[str, dict[str, int]] = {}
 
     def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
         wanted = list(dict.fromkeys(hosts))
@@ -48,20 +49,24 @@ class CachedGrants:
         missing = [host for host in wanted if host not in known]
         return known | (self._asked(missing) if missing else {})
 
-    def forget(self, host: str) -> None:
+    def forget(self, host: str, rejected: CalendarAccess | None = None) -> None:
         self._kept.pop(host, None)
+        if rejected is not None:
+            self._rejected.setdefault(host, {})[rejected.connection] = rejected.version
 
     def _fresh(self, host: str) -> HostAccess | None:
         until, access = self._kept.get(host, (0.0, None))
         return access if until > self._clock() else None
 
     def _asked(self, hosts: list[str]) -> dict[str, HostAccess]:
+        rejected = {name: version for host in hosts for name, version in self._rejected.get(host, {}).items()}
         try:
-            answer = self._ask("auth", "access_tokens", hosts)
+            answer = self._ask("auth", "access_tokens", hosts, rejected)
             found = msgspec.convert(answer, dict[str, HostAccess])
         except (ServiceUnavailable, RpcFailed, msgspec.ValidationError):
             raise AuthUnavailable from None
         for host, access in found.items():
+            self._rejected.pop(host, None)
             self._keep(host, access)
         return {host: found.get(host, HostAccess(state="unknown")) for host in hosts}
 

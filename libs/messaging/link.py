@@ -1,6 +1,9 @@
 """Connections to RabbitMQ: over TLS with the host's name checked, opened within a deadline."""
 
+import select
+import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +21,35 @@ CLOSED: tuple[type[Exception], ...] = (*TROUBLE, AttributeError)
 """Also what py-amqp raises when something is done on a channel that is closed already."""
 
 
+class Wire:
+    """The connection under kombu's, held fast: asked for a lost one, kombu and py-amqp silently make another."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._kombu = connection
+        self.amqp: amqp.Connection = connection.connection
+        self._transport = self.amqp.transport
+
+    def readable(self, within: float) -> bool:
+        """Whether there is something to read within so many seconds. Leaves TLS alone: of two threads, only one at a time
+        may read or write with it, so whoever shares a connection waits here and reads under the lock of the writers."""
+        sock = self._transport.sock
+        if sock is None:
+            raise OSError("closed")
+        if self._transport._read_buffer or sock.pending():
+            return True
+        return bool(select.select([sock], [], [], within)[0])
+
+    def cut(self) -> None:
+        """Close at once, without the farewells of TLS and AMQP: a broker that hangs would not answer them."""
+        sock, self._transport.sock = self._transport.sock, None
+        with suppress(*CLOSED):
+            sock.shutdown(socket.SHUT_RDWR)
+        with suppress(*CLOSED):
+            sock.close()
+        with suppress(*CLOSED):
+            self._kombu.release()
+
+
 class Link:
     """Opens connections to the bus. `name` shows in the broker's list of connections."""
 
@@ -29,17 +61,21 @@ class Link:
         self._timeout = settings.connect_timeout
         self.name = name
 
-    def open(self, heartbeat: int = HEARTBEAT) -> Connection:
-        """A connection that is up. Raises BusUnavailable, without the address or its password."""
+    def open(self, heartbeat: int = HEARTBEAT, within: float | None = None) -> Connection:
+        """A connection that is up; each step of connecting takes at most `within` seconds (else the setting).
+
+        Raises BusUnavailable, without the address or its password.
+        """
         connection = Connection(
             self._url,
             ssl=self._tls(),
             heartbeat=heartbeat,
-            connect_timeout=self._timeout,
+            connect_timeout=min(self._timeout, within or self._timeout),
             transport_options={"client_properties": {"connection_name": self.name}, "confirm_publish": False},
         )
         try:
-            connection.connect()
+            # Not connect(): kombu would try a second time, two seconds later. Who retries is decided elsewhere.
+            connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
         except TROUBLE as error:
             connection.release()
             raise BusUnavailable(type(error).__name__) from None

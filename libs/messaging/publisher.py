@@ -11,10 +11,10 @@ from amqp import Channel, Message
 from kombu import Connection
 
 from libs.messaging.errors import BusUnavailable, MessagingError, Unroutable
-from libs.messaging.link import TROUBLE, Link
+from libs.messaging.link import TROUBLE, Link, Wire
 from libs.telemetry import metrics
 
-POOL = 3
+POOL = 8  # idle connections kept; a new one costs a TLS handshake
 FLIGHT = 200  # messages sent before their confirms are waited for
 PERSISTENT = 2
 
@@ -100,12 +100,12 @@ class _Lane:
     """One connection with one channel in confirm mode."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._wire = Wire(connection)
         try:
-            self._channel: Channel = connection.connection.channel()
+            self._channel: Channel = self._wire.amqp.channel()
             self._channel.confirm_select()
         except TROUBLE as error:
-            connection.release()
+            self._wire.cut()
             raise BusUnavailable(type(error).__name__) from None
         self._sent = 0
         self._waiting: set[int] = set()
@@ -125,7 +125,7 @@ class _Lane:
             if left <= 0:
                 raise BusUnavailable("no confirm in time")
             with suppress(TimeoutError):
-                self._connection.connection.drain_events(timeout=left)
+                self._wire.amqp.drain_events(timeout=left)
         if self._refused:
             raise BusUnavailable("the broker refused a message")
         if self._returned:
@@ -134,7 +134,7 @@ class _Lane:
     def alive(self) -> bool:
         """Whether the broker has not closed the connection while it lay idle."""
         try:
-            self._connection.connection.drain_events(timeout=0)
+            self._wire.amqp.drain_events(timeout=0)
         except TimeoutError:
             return True
         except TROUBLE:
@@ -142,10 +142,7 @@ class _Lane:
         return True
 
     def close(self) -> None:
-        with suppress(*TROUBLE):
-            self._connection.connection.transport.close()
-        with suppress(*TROUBLE):
-            self._connection.release()
+        self._wire.cut()
 
     def _send(self, message: Outgoing, timeout: float) -> None:
         properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "content_type": message.content_type}

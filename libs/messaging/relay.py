@@ -40,15 +40,22 @@ class Relay:
     def __init__(self, outbox: Outbox, publisher: Publishes) -> None:
         self._outbox = outbox
         self._publisher = publisher
+        self._sending: set[str] = set()
 
     def send(self, waiting: Waiting) -> bool:
         """Publish what a write has just put into the outbox, then forget it. False if the sweep must do it: nothing is lost."""
+        ids = {pending.id for pendings in waiting.values() for pending in pendings}
+        self._sending |= ids
+        if not waiting:
+            return True
         try:
             self._publisher.publish([_outgoing(pending) for pendings in waiting.values() for pending in pendings])
             self._outbox.clear(waiting)
         except (MessagingError, StoreUnavailable) as error:
             logger().warning("outbox left for the relay", collection=self._outbox.name, error=type(error).__name__)
             return False
+        finally:
+            self._sending -= ids
         return True
 
     def sweep(self, older_than: float) -> int:
@@ -66,7 +73,11 @@ class Relay:
 
     def _waiting(self, now: datetime, older_than: timedelta) -> Waiting:
         try:
-            return self._outbox.waiting(now, older_than, SWEEP)
+            waiting = self._outbox.waiting(now, older_than, SWEEP)
+            # What this process is sending at this moment is not left behind, however slow the broker is.
+            return {
+                id: pendings for id, pendings in waiting.items() if not any(p.id in self._sending for p in pendings)
+            }
         except StoreUnavailable as error:
             logger().warning("outbox not read", collection=self._outbox.name, error=type(error).__name__)
             return {}

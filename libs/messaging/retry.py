@@ -1,9 +1,18 @@
 """When to try again: policy as data."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from libs.contracts.reasons import Reason
 from libs.messaging.topology import LADDER, Rung
+
+CEILINGS: Mapping[Reason | None, Rung] = {
+    Reason.LOST_RACE: LADDER[1],
+    Reason.STORE_UNAVAILABLE: LADDER[2],
+    Reason.SERVICE_UNAVAILABLE: LADDER[2],
+}
+"""The longest delay by reason; for all others, what the policy says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +22,14 @@ class RetryPolicy:
     rungs: tuple[Rung, ...] = LADDER
     attempts: int | None = None
 
-    def next(self, attempt: int, after: float | None = None) -> "Delay | None":
-        """The delay after the given attempt (from 1) failed, never shorter than `after` seconds; None to give up."""
+    def next(self, attempt: int, after: float | None = None, reason: Reason | None = None) -> "Delay | None":
+        """The delay after the given attempt (from 1) failed, never shorter than `after` seconds; None to give up.
+
+        Trouble inside the house is over soon, or somebody is at it: then the delay stays below a ceiling.
+        """
         if self.attempts is not None and attempt >= self.attempts:
             return None
-        rung = self.rungs[min(attempt, len(self.rungs)) - 1]
+        rung = min(self.rungs[min(attempt, len(self.rungs)) - 1], CEILINGS.get(reason, LADDER[-1]), key=_seconds)
         if after is not None and after > rung.seconds / 2:
             rung = next((r for r in LADDER if r.seconds >= after), LADDER[-1])
         shortest = max(rung.seconds / 2, min(after or 0, rung.seconds))
@@ -38,3 +50,7 @@ PATIENT = RetryPolicy()
 
 QUICK = RetryPolicy(rungs=LADDER[:3], attempts=12)
 """For questions that are pointless after some minutes."""
+
+
+def _seconds(rung: Rung) -> int:
+    return rung.seconds

@@ -16,7 +16,7 @@ from kombu import Connection
 
 from libs.messaging import topology
 from libs.messaging.errors import BadArguments, BusUnavailable, RpcFailed, ServiceUnavailable
-from libs.messaging.link import CLOSED, Link
+from libs.messaging.link import Link, Wire
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 
@@ -37,7 +37,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     exc_type: str
     exc_path: str = ""
-    exc_args: list[str] = []
+    exc_args: list[Any] = []
     value: str = ""
 
 
@@ -78,30 +78,37 @@ class Ask:
                 self._session.end()
 
     def _ask(self, key: str, question: Question, seconds: float) -> Any:
+        until = time.monotonic() + seconds
+        session = self._open(key, until)
         try:
-            waiting = self._open().ask(key, msgspec.json.encode(question), seconds)
-        except (BusUnavailable, OSError, AMQPError, AttributeError) as error:
-            self.close()
+            waiting = session.ask(key, msgspec.json.encode(question), max(0.001, until - time.monotonic()))
+        except (OSError, AMQPError, AttributeError) as error:
+            session.end()
             raise ServiceUnavailable(f"{key}: {type(error).__name__}") from None
-        if not waiting.done.wait(seconds):
-            self._forget(waiting)
+        if not waiting.done.wait(until - time.monotonic()):
+            session.forget(waiting)
         if waiting.body is None:
             raise ServiceUnavailable(f"{key}: no answer in {seconds:g} s")
-        answer = msgspec.json.decode(waiting.body, type=Answer)
+        try:
+            answer = msgspec.json.decode(waiting.body, type=Answer)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise RpcFailed("MalformedAnswer") from None
         if answer.error is not None:
             raise RpcFailed(answer.error.exc_type, answer.error.value)
         return answer.result
 
-    def _forget(self, waiting: "_Waiting") -> None:
-        with self._lock:
-            if self._session:
-                self._session.forget(waiting)
-
-    def _open(self) -> "_Session":
-        with self._lock:
+    def _open(self, key: str, until: float) -> "_Session":
+        # One connects, the others wait for that, none beyond its own deadline.
+        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise ServiceUnavailable(f"{key}: not connected in time")
+        try:
             if self._session is None or not self._session.open:
-                self._session = _Session(self._link.open())
+                self._session = _Session(self._link.open(within=max(0.001, until - time.monotonic())))
             return self._session
+        except (BusUnavailable, OSError, AMQPError, AttributeError) as error:
+            raise ServiceUnavailable(f"{key}: {type(error).__name__}") from None
+        finally:
+            self._lock.release()
 
 
 class _Waiting:
@@ -115,10 +122,14 @@ class _Session:
     """A connection for questions, read by a thread (or greenlet) of its own."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._channel: Channel = connection.connection.channel()
-        self._channel.auto_decode = False
-        self._channel.basic_consume(REPLY_TO, no_ack=True, callback=self._answered)
+        self._wire = Wire(connection)
+        try:
+            self._channel: Channel = self._wire.amqp.channel()
+            self._channel.auto_decode = False
+            self._channel.basic_consume(REPLY_TO, no_ack=True, callback=self._answered)
+        except BaseException:
+            self._wire.cut()
+            raise
         self._channel.events["basic_return"].add(self._came_back)
         self._waiting: dict[str, _Waiting] = {}
         self._write = threading.Lock()
@@ -153,21 +164,17 @@ class _Session:
     def _read(self) -> None:
         try:
             while self.open:
-                with suppress(TimeoutError):
-                    self._connection.connection.drain_events(timeout=1)
+                readable = self._wire.readable(1)
                 with self._write:
-                    self._connection.connection.heartbeat_tick()
+                    with suppress(TimeoutError):
+                        if readable:
+                            self._wire.amqp.drain_events(timeout=0.05)
+                    self._wire.amqp.heartbeat_tick()
         except Exception:  # noqa: BLE001 - py-amqp says "closed" in many ways; those who wait are told below
             self.open = False
         finally:
-            self._close()
+            self._wire.cut()
             self._give_up()
-
-    def _close(self) -> None:
-        with suppress(*CLOSED):
-            self._connection.connection.transport.close()
-        with suppress(*CLOSED):
-            self._connection.release()
 
     def _answered(self, message: Message) -> None:
         self._wake(message.properties.get("correlation_id"), message.body)

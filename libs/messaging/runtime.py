@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nameko.extensions import DependencyProvider
 
-from libs.config.settings import Settings, load_or_exit
+from libs.config.settings import Settings, load_or_exit, stop
+from libs.crypto.errors import KeyringError
+from libs.crypto.keyring import Keyring
 from libs.messaging.dead import Sealer
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
 from libs.messaging.rpc import Ask
 from libs.telemetry import logs
 from libs.telemetry.probes import Probes
+from libs.telemetry.serving import TlsServer
 
 _lock = threading.Lock()
 
@@ -39,6 +43,13 @@ class Runtime:
                 runtime = container.valet_runtime = cls(container.service_name, settings)
             return runtime
 
+    def keyring(self) -> Keyring:
+        """The service's master keys. Ends the process, with one line, if they cannot be used."""
+        try:
+            return Keyring.load(self.settings.keyring or Path())
+        except KeyringError as error:
+            stop(f"VALET_KEYRING: {error}")
+
     def watch(self, name: str, check: Callable[[], bool]) -> None:
         """Have `/ready` ask this too."""
         self.checks[name] = check
@@ -60,7 +71,8 @@ class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
         self.use = self.build(self.runtime)
 
     def start(self) -> None:
-        self.probes = Probes(self.runtime.settings, self.runtime.checks)
+        settings = self.runtime.settings
+        self.probes = TlsServer(Probes(self.runtime.checks), settings.probes_listen, settings)
         self.container.spawn_managed_thread(self.probes.serve, identifier="probes")
         logs.logger().info("started")
 

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from libs.contracts.events import Event
 from libs.contracts.reasons import Reason
 from libs.messaging import dead, intake, topology
 from libs.messaging.consumer import Settled
 from libs.messaging.delivery import Done, Handler, Incoming, Malformed, Outcome, Poison, Refuse, Retry
-from libs.messaging.errors import MessagingError
+from libs.messaging.errors import BusUnavailable
 from libs.messaging.intake import Raw, Unfit
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.retry import PATIENT, Delay, RetryPolicy
@@ -17,7 +18,7 @@ from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 
 Item = Incoming[Event | Malformed]
-GIVE_BACK_PAUSE = 1.0  # seconds; without the bus's confirm nothing can be put off, so slow down before it comes again
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds, between tries to put off what the bus does not confirm
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,18 @@ class Worker:
     """Works batches of one queue with one handler."""
 
     def __init__(
-        self, queue: topology.Queue, handler: "Handler[Event | Malformed]", publisher: Publisher, rules: Rules
+        self,
+        queue: topology.Queue,
+        handler: "Handler[Event | Malformed]",
+        publisher: Publisher,
+        rules: Rules,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._queue = queue
         self._handler = handler
         self._publisher = publisher
         self._rules = rules
+        self._stopping = stopping
 
     def __call__(self, batch: Sequence[Raw]) -> Settled:
         """Handle a batch. One bad message neither fails nor delays its neighbours."""
@@ -58,7 +65,7 @@ class Worker:
         }
         # The same message twice in a batch is handled once, and both are settled by that.
         # In binary mode the identity stands in the headers: the same body can be two events.
-        keys = {raw.tag: (item.source, item.id, item.type, raw.body) for raw in batch if (item := read[raw.tag])}
+        keys = {raw.tag: _key(read[raw.tag], raw) for raw in batch}
         distinct = {keys[raw.tag]: item for raw in batch if isinstance(item := read[raw.tag], Incoming)}
         answers = dict(zip(distinct, self._answers(list(distinct.values())), strict=True))
         return {raw.tag: _fate(read[raw.tag], answers.get(keys[raw.tag])) for raw in batch}
@@ -84,7 +91,7 @@ class Worker:
             case Done() | Refuse():
                 return None
             case Retry(reason, after):
-                delay = self._rules.policy.next(raw.attempt, after)
+                delay = self._rules.policy.next(raw.attempt, after, reason)
                 if delay is None:
                     return self._dead(raw, item, Reason.ATTEMPTS_EXHAUSTED)
                 metrics.EVENTS_RETRIED.labels(self._queue.name, reason.value).inc()
@@ -108,18 +115,35 @@ class Worker:
         self, batch: Sequence[Raw], fates: Mapping[int, tuple[Item | Unfit, Outcome]], sent: Sequence[Outgoing]
     ) -> Settled:
         tags = [raw.tag for raw in batch]
-        try:
-            self._publisher.publish(sent)
-        except MessagingError as error:
-            logger().warning("cannot put off", queue=self._queue.name, events=len(sent), error=type(error).__name__)
-            time.sleep(GIVE_BACK_PAUSE)
-            done = {tag for tag, (_, outcome) in fates.items() if isinstance(outcome, Done | Refuse)}
-            return Settled([tag for tag in tags if tag in done], [tag for tag in tags if tag not in done])
-        return Settled(tags)
+        if self._sent(sent):
+            return Settled(tags)
+        done = {tag for tag, (_, outcome) in fates.items() if isinstance(outcome, Done | Refuse)}
+        return Settled([tag for tag in tags if tag in done], [tag for tag in tags if tag not in done])
+
+    def _sent(self, messages: Sequence[Outgoing]) -> bool:
+        """Publish, for as long as it takes; False if the service stops before. Given back each time, a message would
+        be counted as returned, and given up after some seconds of a broker's alarm."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self._publisher.publish(messages)
+                return True
+            except BusUnavailable as error:
+                logger().warning(
+                    "cannot put off", queue=self._queue.name, events=len(messages), error=type(error).__name__
+                )
+            if self._stopping():
+                return False
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _count(self, item: Item | Unfit, outcome: Outcome) -> None:
         kind = item.type if item.type in self._queue.types else "other"
         metrics.EVENTS_HANDLED.labels(self._queue.name, kind, type(outcome).__name__.lower()).inc()
+
+
+def _key(item: Item | Unfit, raw: Raw) -> tuple[str | None, str | None, str | None, bytes]:
+    return item.source, item.id, item.type, raw.body
 
 
 def _fate(item: Item | Unfit, answer: Outcome | None) -> tuple[Item | Unfit, Outcome]:
@@ -127,7 +151,9 @@ def _fate(item: Item | Unfit, answer: Outcome | None) -> tuple[Item | Unfit, Out
 
 
 def _later(queue: topology.Queue, raw: Raw, delay: Delay) -> Outgoing:
-    headers = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
+    # Texts alone: of a stranger's other headers not all can be sent again.
+    kept = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
+    headers: dict[str, Any] = {name: value for name, value in kept.items() if isinstance(value, str)}
     headers[intake.ATTEMPT] = raw.attempt + 1
     headers[intake.FIRST_SEEN] = int(raw.first_seen.timestamp() * 1000)
     return Outgoing(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from libs.contracts.events import BookingHeld, ConnectionFact
@@ -68,6 +68,14 @@ def forget_access(batch: Sequence[Incoming[ConnectionFact]], desk: Desk) -> Sequ
     for item in batch:
         desk.grants.forget(item.data.host)
     return [DONE] * len(batch)
+
+
+def slot_question(start: datetime, end: datetime, minutes: int) -> tuple[Window, timedelta]:
+    """What a question about slots asks for. Raises BadQuestion."""
+    try:
+        return Window(start.astimezone(UTC), end.astimezone(UTC)), timedelta(minutes=minutes)
+    except OverflowError:
+        raise BadQuestion("start, end and duration_minutes must lie within what a calendar knows") from None
 
 
 def find_slots(host: str, window: Window, duration: timedelta, desk: Desk) -> Slots:

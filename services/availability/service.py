@@ -1,16 +1,14 @@
 """Availability: what comes in, and which use case answers it. Run with `nameko run services.availability.service`."""
 
 from collections.abc import Sequence
-from datetime import UTC, timedelta
 from typing import Any
 
-from libs.contracts.events import Instant
+from libs.contracts.events import HostId, Instant
 from libs.contracts.questions import Slots
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.retry import QUICK
 from services.availability import handlers
-from services.availability.domain import Window
 from services.availability.wiring import AvailabilityWiring, Use
 
 
@@ -29,9 +27,9 @@ class AvailabilityService:
         return handlers.forget_access(batch, self.use.desk)
 
     @answers(handlers.BadQuestion)
-    def slots(self, host: str, start: Instant, end: Instant, duration_minutes: int) -> Slots:
-        window = Window(start.astimezone(UTC), end.astimezone(UTC))
-        return handlers.find_slots(host, window, timedelta(minutes=duration_minutes), self.use.desk)
+    def slots(self, host: HostId, start: Instant, end: Instant, duration_minutes: int) -> Slots:
+        window, duration = handlers.slot_question(start, end, duration_minutes)
+        return handlers.find_slots(host, window, duration, self.use.desk)
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:

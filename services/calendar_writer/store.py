@@ -90,7 +90,8 @@ def _end(effect: Effect, event: Pending | None) -> UpdateOne:
     update: Document = {"$set": _fields(effect), "$unset": _gone(effect)}
     if event is not None:
         update["$push"] = {"outbox": as_document(event)}
-    return UpdateOne({"_id": effect.booking}, update)
+    # Whoever lost the lease and comes late must not write over a newer version.
+    return UpdateOne({"_id": effect.booking, "version": {"$lte": effect.version}}, update)
 
 
 def _in_other_hands(error: BulkWriteError, effects: Sequence[Effect]) -> set[str]:

@@ -1,0 +1,314 @@
+"""Holds are answered from the calendars as they stand now; unknown is never free."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts.events import BookingHeld, CalendarReconnectNeeded
+from libs.contracts.questions import HostState
+from libs.contracts.reasons import Reason
+from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
+from libs.providers.errors import (
+    CalendarNotFound,
+    EgressRefused,
+    GrantDead,
+    ProviderError,
+    RateLimited,
+    Unauthorized,
+    Unreachable,
+)
+from libs.testing.events import HOST, HOUR, SOON, connection_id, held, incoming
+from libs.testing.grants import calendar_of
+from services.availability.handlers import PATIENCE, check_holds, forget_access
+from tests.contract.events.published import schema_accepts
+from tests.unit.availability.doubles import HOLD, World, world
+
+UNREAD = Retry(Reason.CALENDAR_UNREADABLE)
+LATE = HOLD * PATIENCE
+CALENDAR = f"google-of-{HOST}"
+
+
+def check(made: World, *holds: BookingHeld | Incoming[BookingHeld]) -> Sequence[Outcome]:
+    """Give the handler a batch; what is not yet an event becomes one that was emitted just now."""
+    items = [hold if isinstance(hold, Incoming) else incoming(hold, time=made.clock()) for hold in holds]
+    return check_holds(items, made.desk)
+
+
+def told(made: World) -> list[tuple[str, str | None]]:
+    return [(event["type"], event["data"].get("reason")) for event in made.told.events]
+
+
+def connected(*providers: Any) -> World:
+    made = world()
+    made.connect(HOST, *providers)
+    return made
+
+
+def test_a_free_calendar_approves() -> None:
+    made = connected()
+    item = incoming(held("mine"), time=made.clock(), traceparent="00-trace")
+
+    assert check(made, item) == [DONE]
+    (event,) = made.told.events
+    assert (event["type"], event["data"]["booking"], event["data"]["version"]) == (
+        "hold-approved",
+        item.data.booking,
+        1,
+    )
+    assert event["traceparent"] == "00-trace"
+    assert schema_accepts(event)
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "answer"),
+    [
+        (-1, 0, ("hold-approved", None)),
+        (1, 2, ("hold-approved", None)),
+        (-1, 2, ("hold-refused", "host-busy")),
+        (0, 1, ("hold-refused", "host-busy")),
+        (0.25, 0.5, ("hold-refused", "host-busy")),
+        (-1, 0.01, ("hold-refused", "host-busy")),
+        (0.99, 2, ("hold-refused", "host-busy")),
+    ],
+)
+def test_a_busy_calendar_refuses(from_: float, to: float, answer: tuple[str, str | None]) -> None:
+    made = connected()
+    made.google.add_outside(CALENDAR, SOON + from_ * HOUR, SOON + to * HOUR)
+
+    assert check(made, held("mine")) == [DONE]
+    assert told(made) == [answer]
+
+
+def test_all_calendars_of_a_host_count() -> None:
+    made = connected("google", "microsoft")
+    made.microsoft.add_outside(f"microsoft-of-{HOST}", SOON, SOON + HOUR)
+
+    check(made, held("mine"))
+    assert told(made) == [("hold-refused", "host-busy")]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("unknown", Reason.UNKNOWN_HOST),
+        ("invited", Reason.HOST_NOT_CONNECTED),
+        ("disconnected", Reason.HOST_NOT_CONNECTED),
+    ],
+)
+def test_a_host_without_a_calendar_refuses_at_once(state: HostState, reason: Reason) -> None:
+    made = world()
+    made.grants.set_state(HOST, state)
+
+    assert check(made, held("mine")) == [DONE]
+    assert told(made) == [("hold-refused", reason)]
+
+
+TROUBLE: list[ProviderError] = [
+    Unreachable("timeout"),
+    RateLimited("http-429", 30),
+    Unauthorized("http-401"),
+    GrantDead("invalid-grant"),
+    CalendarNotFound("http-404"),
+    EgressRefused("not-allowed"),
+]
+
+
+class TestUnreadable:
+    @pytest.mark.parametrize("error", TROUBLE, ids=lambda e: type(e).__name__)
+    @pytest.mark.parametrize("other_is_busy", [False, True])
+    def test_a_provider_in_trouble_is_asked_again_later(self, error: ProviderError, other_is_busy: bool) -> None:
+        made = connected("google", "microsoft")
+        made.google.fail("busy", error)
+        if other_is_busy:
+            made.microsoft.add_outside(f"microsoft-of-{HOST}", SOON, SOON + HOUR)
+
+        assert check(made, held("mine")) == [UNREAD]
+        assert told(made) == []
+
+    def test_a_calendar_unreadable_inside_a_good_answer_is_unknown(self) -> None:
+        made = connected()
+        made.google.unreadable(CALENDAR)
+
+        assert check(made, held("mine")) == [UNREAD]
+
+    def test_a_calendar_missing_from_the_answer_is_unknown(self) -> None:
+        made = connected()
+        made.google.busy = lambda *_: {}  # type: ignore[method-assign]  # what no provider should do
+
+        assert check(made, held("mine")) == [UNREAD]
+
+    @pytest.mark.parametrize("state", ["connected", "reconnect-needed"])
+    def test_without_a_token_it_is_unknown(self, state: HostState) -> None:
+        made = world()
+        made.grants.connect(HOST, calendar_of(HOST, token=None))
+        made.grants.hosts[HOST] = replace_state(made, state)
+
+        assert check(made, held("mine")) == [UNREAD]
+
+    @pytest.mark.parametrize("state", ["connected", "reconnect-needed"])
+    def test_with_nothing_to_read_it_is_unknown(self, state: HostState) -> None:
+        made = world()
+        made.grants.set_state(HOST, state)
+
+        assert check(made, held("mine")) == [UNREAD]
+
+    def test_without_auth_it_is_unknown(self) -> None:
+        made = connected()
+        made.grants.away = True
+
+        assert check(made, held("one"), held("two")) == [UNREAD] * 2
+
+    def test_a_token_that_was_not_accepted_is_not_used_again(self) -> None:
+        made = connected()
+        made.google.expire(f"token-{CALENDAR}")
+
+        assert check(made, held("mine")) == [UNREAD]
+        assert made.grants.forgotten == [HOST]
+
+    @pytest.mark.parametrize(
+        "trouble", ["provider", "calendar", "auth", "token", "nothing"], ids=lambda trouble: f"no-{trouble}"
+    )
+    @pytest.mark.parametrize(
+        ("after", "outcome", "answer"),
+        [
+            (LATE - timedelta(milliseconds=1), UNREAD, []),
+            (LATE, DONE, [("hold-refused", "calendar-unreadable")]),
+            (HOLD * 3, DONE, [("hold-refused", "calendar-unreadable")]),
+        ],
+    )
+    def test_patience_ends_in_a_refusal_and_never_in_approval(
+        self, trouble: str, after: timedelta, outcome: Outcome, answer: list[tuple[str, str]]
+    ) -> None:
+        made = connected()
+        break_(made, trouble)
+        item = incoming(held("mine"), time=made.clock())
+        made.clock.move(after)
+
+        assert check(made, item) == [outcome]
+        assert told(made) == answer
+
+    def test_without_a_time_patience_counts_from_when_it_was_first_seen(self) -> None:
+        made = connected()
+        break_(made, "provider")
+        item = incoming(held("mine"), first_seen=made.clock())
+        made.clock.move(LATE)
+
+        assert check(made, item) == [DONE]
+        assert told(made) == [("hold-refused", "calendar-unreadable")]
+
+    @given(st.sampled_from(["provider", "calendar", "auth", "token", "nothing"]), st.integers(0, 1000), st.booleans())
+    def test_never_approved(self, trouble: str, seconds: int, busy: bool) -> None:
+        made = connected()
+        if busy:
+            made.google.add_outside(CALENDAR, SOON, SOON + HOUR)
+        break_(made, trouble)
+        item = incoming(held("mine"), time=made.clock())
+        made.clock.move(timedelta(seconds=seconds))
+        check(made, item)
+
+        assert "hold-approved" not in made.told.types
+
+
+def replace_state(made: World, state: HostState) -> Any:
+    return msgspec.structs.replace(made.grants.hosts[HOST], state=state)
+
+
+def break_(made: World, what: str) -> None:
+    """Make HOST's calendar unreadable in one way or another."""
+    if what == "provider":
+        made.google.fail("busy", Unreachable("timeout"), times=99)
+    elif what == "calendar":
+        made.google.unreadable(CALENDAR)
+    elif what == "auth":
+        made.grants.away = True
+    elif what == "token":
+        made.grants.connect(HOST, calendar_of(HOST, token=None))
+    else:
+        made.grants.set_state(HOST, "connected")
+
+
+class TestBatches:
+    def test_each_hold_has_an_answer_of_its_own(self) -> None:
+        made = world()
+        for host in ("dr-free", "dr-busy", "dr-lost"):
+            made.connect(host)
+        made.google.add_outside("google-of-dr-busy", SOON, SOON + HOUR)
+        made.google.unreadable("google-of-dr-lost")
+        made.grants.set_state("dr-gone", "disconnected")
+        hosts = ["dr-lost", "dr-free", "dr-nobody", "dr-busy", "dr-gone", "dr-free"]
+
+        outcomes = check(made, *[held(f"n{n}", host=host) for n, host in enumerate(hosts)])
+
+        assert outcomes == [UNREAD, DONE, DONE, DONE, DONE, DONE]
+        assert told(made) == [
+            ("hold-approved", None),
+            ("hold-refused", "unknown-host"),
+            ("hold-refused", "host-busy"),
+            ("hold-refused", "host-not-connected"),
+            ("hold-approved", None),
+        ]
+
+    def test_auth_is_asked_once_and_each_host_is_read_once(self) -> None:
+        made = connected()
+        check(made, *[held(f"n{n}", SOON + n * HOUR) for n in range(20)])
+
+        assert made.grants.asked == [[HOST]]
+        assert len(made.google.calls) == 1
+        assert made.told.types == ["hold-approved"] * 20
+        assert len(made.told.flights) == 1
+
+    def test_each_hold_is_judged_by_its_own_time(self) -> None:
+        made = connected()
+        made.google.add_outside(CALENDAR, SOON + 3 * HOUR, SOON + 4 * HOUR)
+        check(made, *[held(f"n{n}", SOON + n * HOUR) for n in range(6)])
+
+        assert [kind for kind, _ in told(made)].index("hold-refused") == 3
+        assert made.told.types.count("hold-refused") == 1
+
+    def test_the_same_hold_twice_is_answered_alike(self) -> None:
+        made = connected()
+        hold = held("mine")
+
+        assert check(made, hold, hold) == [DONE, DONE]
+        assert len(set(made.told.pendings)) == 1
+
+    def test_asked_again_the_first_answer_stands(self) -> None:
+        made = connected()
+        item = incoming(held("mine"), time=made.clock())
+        check(made, item)
+        made.google.add_outside(CALENDAR, SOON, SOON + HOUR)
+        made.clock.move(timedelta(seconds=5))
+
+        assert check(made, replace(item, attempt=2)) == [DONE]
+        first, again = made.told.pendings
+        assert again == first
+
+    def test_without_the_store_all_are_put_off(self) -> None:
+        made = connected()
+        made.answers.away = True
+
+        assert check(made, held("one"), held("two")) == [Retry(Reason.STORE_UNAVAILABLE)] * 2
+        assert told(made) == []
+
+    def test_without_the_bus_the_relay_does_it_later(self) -> None:
+        made = connected()
+        made.told.fails = True
+
+        assert check(made, held("mine")) == [DONE]
+        assert made.answers.outbox.waiting(made.clock() + HOUR, timedelta(0), 10)
+
+
+def test_a_change_of_connection_is_noticed() -> None:
+    made = world()
+    fact = CalendarReconnectNeeded(
+        host=HOST, provider="google", connection=connection_id("one"), reason=Reason.RECONNECT_NEEDED
+    )
+
+    assert forget_access([incoming(fact), incoming(fact)], made.desk) == [DONE, DONE]
+    assert set(made.grants.forgotten) == {HOST}

@@ -1,0 +1,336 @@
+"""What the calendars say decides; what the writer says is kept; what nobody answers runs out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.contracts.events import (
+    CalendarEffect,
+    CalendarEventRemoved,
+    CalendarEventWritten,
+    CalendarWriteDelayed,
+    CalendarWriteFailed,
+    HoldApproved,
+    HoldRefused,
+)
+from libs.contracts.reasons import Reason
+from libs.messaging.delivery import DONE, Outcome, Retry
+from libs.testing.events import HOST, HOUR, SOON, booking_id, incoming, requested
+from services.booking.domain import Booking, State, approve
+from services.booking.handlers import (
+    decide_holds,
+    details,
+    expire_holds,
+    hold_bookings,
+    journeys,
+    note_calendar_effects,
+)
+from services.booking.outgoing import event_of
+from services.booking.store import Change
+from tests.unit.booking.doubles import RULES, World, another_replica, world
+
+AWAY = Retry(Reason.STORE_UNAVAILABLE)
+SECOND = timedelta(seconds=1)
+
+
+def held(made: World, count: int = 1) -> list[Booking]:
+    """Bookings one after the other, held; what was told so far is forgotten."""
+    before = set(made.store.kept)
+    batch: list[Any] = [incoming(requested(SOON + n * HOUR)) for n in range(count)]
+    hold_bookings(batch, made.desk)
+    made.told.forget()
+    return [booking for id, booking in made.store.kept.items() if id not in before]
+
+
+def approved(booking: Booking | str, version: int = 1) -> HoldApproved:
+    id = booking if isinstance(booking, str) else booking.id
+    return HoldApproved(booking=id, version=version, host=HOST, start=SOON, end=SOON + HOUR)
+
+
+def refused(booking: Booking, reason: Reason | None = Reason.HOST_BUSY, version: int = 1) -> HoldRefused:
+    return HoldRefused(booking=booking.id, version=version, host=HOST, start=SOON, end=SOON + HOUR, reason=reason)
+
+
+def decide(made: World, *said: HoldApproved | HoldRefused) -> Sequence[Outcome]:
+    batch: list[Any] = [incoming(data) for data in said]
+    return decide_holds(batch, made.desk)
+
+
+def confirmed(made: World) -> Booking:
+    (booking,) = held(made)
+    decide(made, approved(booking))
+    made.told.forget()
+    return made.booking(booking.id)
+
+
+def written(
+    booking: Booking,
+    kind: type[CalendarEffect] = CalendarEventWritten,
+    reason: Reason | None = None,
+    version: int = 2,
+    attempt: int = 1,
+) -> CalendarEffect:
+    return kind(booking=booking.id, version=version, host=HOST, provider="google", attempt=attempt, reason=reason)
+
+
+def note(made: World, *said: CalendarEffect) -> Sequence[Outcome]:
+    return note_calendar_effects([incoming(data, time=made.clock()) for data in said], made.desk)
+
+
+class TestDeciding:
+    def test_a_free_calendar_confirms(self) -> None:
+        made = world()
+        (booking,) = held(made)
+
+        assert decide(made, approved(booking)) == [DONE]
+        assert made.booking(booking.id).state is State.CONFIRMED
+        assert made.told.types == ["booking-confirmed"]
+
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (Reason.HOST_BUSY, Reason.HOST_BUSY),
+            (Reason.UNKNOWN_HOST, Reason.UNKNOWN_HOST),
+            (Reason.CALENDAR_UNREADABLE, Reason.CALENDAR_UNREADABLE),
+            (None, Reason.CALENDAR_UNREADABLE),
+        ],
+    )
+    def test_a_calendar_that_is_not_free_rejects(self, said: Reason | None, reason: Reason) -> None:
+        made = world()
+        (booking,) = held(made)
+
+        assert decide(made, refused(booking, said)) == [DONE]
+        assert (made.booking(booking.id).state, made.booking(booking.id).reason) == (State.REJECTED, reason)
+        assert made.told.events[0]["data"]["reason"] == reason
+
+    def test_a_batch_decides_each_for_itself(self) -> None:
+        made = world()
+        first, second, third = held(made, 3)
+
+        unknown = approved(booking_id("nobody"))
+        assert decide(made, approved(first), unknown, refused(second), approved(third, version=9)) == [DONE] * 4
+        states = [made.booking(b.id).state for b in (first, second, third)]
+        assert states == [State.CONFIRMED, State.REJECTED, State.HELD]
+        assert len(made.told.flights) == 1
+
+    @pytest.mark.parametrize("first", ["approved", "refused"])
+    @pytest.mark.parametrize("how", ["one batch", "two batches"])
+    def test_the_first_answer_counts(self, first: str, how: str) -> None:
+        made = world()
+        (booking,) = held(made)
+        said: list[HoldApproved | HoldRefused] = [approved(booking), refused(booking)]
+        said = said if first == "approved" else said[::-1]
+
+        outcomes = decide(made, *said) if how == "one batch" else [*decide(made, said[0]), *decide(made, said[1])]
+
+        assert outcomes == [DONE, DONE]
+        assert made.told.types == ["booking-confirmed" if first == "approved" else "booking-rejected"]
+
+    def test_a_lost_race_is_tried_again_and_then_done(self) -> None:
+        made = world()
+        first, second = held(made, 2)
+        behind = made.store.get([first.id, second.id])
+        rival = approve(first, 1, made.clock() + SECOND)
+        assert rival is not None
+
+        def overtaken(ids: Sequence[str]) -> dict[str, Booking]:
+            made.store.change([Change(rival, 1, event_of(rival))])  # another replica, just after the read
+            return dict(behind)
+
+        made.store.get = overtaken  # type: ignore[method-assign]  # the double has no other way to be overtaken
+        assert decide(made, approved(first), approved(second)) == [Retry(Reason.LOST_RACE), DONE]
+        del made.store.get
+        assert decide(made, approved(first)) == [DONE]
+        assert made.told.types == ["booking-confirmed"], "of the other's write the other tells"
+
+    def test_without_the_store_all_are_put_off(self) -> None:
+        made = world()
+        bookings = held(made, 2)
+        made.store.away = True
+
+        assert decide(made, *map(approved, bookings)) == [AWAY] * 2
+
+
+class TestRunningOut:
+    def test_what_nobody_answers_is_rejected_and_its_time_is_free(self) -> None:
+        made = world()
+        (booking,) = held(made)
+        made.clock.move(RULES.hold + SECOND)
+
+        assert expire_holds(made.desk) == 1
+        assert made.told.events[0]["data"]["reason"] == Reason.HOLD_EXPIRED
+        assert held(made), "somebody else can have it"
+        assert decide(made, approved(booking)) == [DONE]
+        assert made.booking(booking.id).state is State.REJECTED, "an answer that comes too late changes nothing"
+
+    def test_nothing_runs_out_early_or_twice(self) -> None:
+        made = world()
+        held(made)
+        assert expire_holds(made.desk) == 0
+        made.clock.move(RULES.hold + SECOND)
+        expire_holds(made.desk)
+
+        assert expire_holds(made.desk) == 0
+        assert made.told.types == ["booking-rejected"]
+
+    def test_without_the_store_it_is_left_for_the_next_time(self) -> None:
+        made = world()
+        held(made)
+        made.clock.move(RULES.hold + SECOND)
+        made.store.away = True
+        assert expire_holds(made.desk) == 0
+        made.store.away = False
+
+        assert expire_holds(made.desk) == 1
+
+
+class TestNotes:
+    def test_what_the_writer_says_is_kept(self) -> None:
+        made = world()
+        booking = confirmed(made)
+
+        assert note(made, written(booking)) == [DONE]
+        calendar = made.booking(booking.id).calendar
+        assert calendar is not None
+        assert (calendar.state, calendar.provider, calendar.version) == ("written", "google", 2)
+        assert made.told.types == []
+
+    @pytest.mark.parametrize(
+        ("kind", "state"),
+        [
+            (CalendarEventWritten, "written"),
+            (CalendarEventRemoved, "removed"),
+            (CalendarWriteDelayed, "delayed"),
+            (CalendarWriteFailed, "failed"),
+        ],
+    )
+    def test_each_kind_of_news_has_its_word(self, kind: type[CalendarEffect], state: str) -> None:
+        made = world()
+        booking = confirmed(made)
+        note(made, written(booking, kind, Reason.RATE_LIMITED))
+
+        calendar = made.booking(booking.id).calendar
+        assert calendar is not None
+        assert calendar.state == state
+
+    def test_an_entry_that_the_host_removed_cancels_the_booking(self) -> None:
+        made = world()
+        booking = confirmed(made)
+
+        assert note(made, written(booking, CalendarEventRemoved, Reason.REMOVED_BY_HOST)) == [DONE]
+        assert made.booking(booking.id).state is State.CANCELLED
+        assert made.told.types == ["booking-cancelled"]
+        assert made.told.events[0]["data"]["reason"] == Reason.REMOVED_BY_HOST
+        assert held(made), "its time is free"
+
+    def test_said_twice_it_is_cancelled_once(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        gone = written(booking, CalendarEventRemoved, Reason.REMOVED_BY_HOST)
+
+        assert [*note(made, gone, gone), *note(made, gone)] == [DONE] * 3
+        assert made.told.types == ["booking-cancelled"]
+
+    def test_an_entry_removed_because_it_was_cancelled_cancels_nothing(self) -> None:
+        made = world()
+        booking = confirmed(made)
+
+        assert note(made, written(booking, CalendarEventRemoved)) == [DONE]
+        assert made.booking(booking.id).state is State.CONFIRMED
+
+    def test_news_of_an_erased_booking_is_let_go(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        made.store.kept.clear()
+
+        assert note(made, written(booking, CalendarEventRemoved, Reason.REMOVED_BY_HOST)) == [DONE]
+
+    def test_without_the_store_all_are_put_off(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        made.store.away = True
+
+        assert note(made, written(booking), written(booking)) == [AWAY] * 2
+
+    @given(st.data())
+    def test_news_in_any_order_and_number_end_the_same(self, data: st.DataObject) -> None:
+        made = world()
+        booking = confirmed(made)
+        news = [
+            written(booking, CalendarWriteDelayed, Reason.RATE_LIMITED, attempt=1),
+            written(booking, CalendarWriteDelayed, Reason.PROVIDER_UNAVAILABLE, attempt=2),
+            written(booking, attempt=3),
+        ]
+        order = data.draw(st.permutations(news + data.draw(st.lists(st.sampled_from(news), max_size=4))))
+        size = data.draw(st.integers(1, len(order)))
+        for first in range(0, len(order), size):
+            note(made, *order[first : first + size])
+
+        calendar = made.booking(booking.id).calendar
+        assert calendar is not None
+        assert (calendar.state, calendar.attempt) == ("written", 3)
+
+
+class TestQuestions:
+    def test_details_of_each_state(self) -> None:
+        made = world()
+        waiting, out = held(made, 2)
+        decide(made, refused(out))
+        stands = replace(waiting)
+        nobody = booking_id("nobody")
+
+        pending = details([waiting.id, out.id, nobody], made.desk)
+        decide(made, approved(stands))
+        confirmed_ = details([waiting.id], made.desk)[waiting.id]
+
+        assert pending[nobody] is None
+        first, second = pending[waiting.id], pending[out.id]
+        assert first is not None
+        assert second is not None
+        assert confirmed_ is not None
+        assert (first.pending, first.stands, first.entry) == (True, False, None)
+        assert (second.pending, second.stands, second.entry) == (False, False, None)
+        assert (confirmed_.pending, confirmed_.stands, confirmed_.version) == (False, True, 2)
+        assert confirmed_.entry is not None
+        assert (confirmed_.entry.name, confirmed_.entry.email) == ("Ada Example", "ada@example.com")
+        assert (confirmed_.host, confirmed_.start, confirmed_.end) == (HOST, SOON, SOON + HOUR)
+
+    def test_what_does_not_open_is_left_out_and_its_neighbours_are_not(self) -> None:
+        made = world()
+        first, second = held(made, 2)
+        decide(made, approved(first), approved(second))
+        # Somebody swapped the sealed parts of two bookings in the store.
+        a, b = made.booking(first.id), made.booking(second.id)
+        made.store.kept[a.id] = replace(a, sealed=b.sealed)
+
+        found = details([a.id, b.id], made.desk)
+        swapped, whole = found[a.id], found[b.id]
+        assert swapped is not None
+        assert whole is not None
+        assert (swapped.entry is None, whole.entry is None) == (True, False)
+
+    def test_after_the_key_is_destroyed_nothing_personal_comes_out(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        made.keys.kept.clear()
+
+        found = details([booking.id], another_replica(made))[booking.id]
+        assert found is not None
+        assert (found.stands, found.entry) == (True, None)
+
+    def test_a_journey_tells_every_step(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        note(made, written(booking))
+
+        journey = journeys([booking.id, "bk_nobody"], made.desk)
+        assert journey["bk_nobody"] is None
+        told = journey[booking.id]
+        assert isinstance(told, dict)
+        assert [step["state"] for step in told["history"]] == [State.HELD, State.CONFIRMED]
+        assert told["calendar"]["state"] == "written"

@@ -1,0 +1,454 @@
+"""Whatever events come, in whatever order and number, the calendar ends as the booking's details say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+
+from libs.contracts.events import CalendarConnected
+from libs.contracts.questions import Detail, HostState
+from libs.contracts.reasons import Reason
+from libs.messaging.delivery import DONE, Outcome, Poison, Retry
+from libs.providers.errors import (
+    CalendarNotFound,
+    DeletedByHost,
+    EgressRefused,
+    ForeignEntry,
+    GrantDead,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Unreachable,
+)
+from libs.testing.events import CANARIES, HOST, HOUR, SOON, booking_id, confirmed, connection_id, incoming
+from libs.testing.grants import calendar_of
+from libs.testing.leaks import LogCapture, leaks, whole_text
+from services.calendar_writer.domain import LEASE, Standing
+from services.calendar_writer.handlers import forget_access, measure_open, write_entries
+from services.calendar_writer.placing import Job
+from tests.contract.events.published import schema_accepts
+from tests.unit.calendar_writer.doubles import World, over, stands, world
+
+CALENDAR = calendar_of(HOST).calendar
+AWAY = Retry(Reason.STORE_UNAVAILABLE)
+ASLEEP = Retry(Reason.SERVICE_UNAVAILABLE)
+
+
+def write(made: World, *names: str) -> Sequence[Outcome]:
+    """Tell the writer that something happened to these bookings."""
+    batch: list[Any] = [incoming(confirmed(name)) for name in names]
+    return write_entries(batch, made.desk)
+
+
+def told(made: World) -> list[tuple[str, str | None]]:
+    return [(event["type"], event["data"].get("reason")) for event in made.told.events]
+
+
+def with_booking(name: str = "mine", detail: Detail | None = None) -> World:
+    made = world()
+    made.say(name, detail or stands())
+    return made
+
+
+class TestWriting:
+    def test_a_confirmed_booking_is_written(self) -> None:
+        made = with_booking()
+
+        assert write(made, "mine") == [DONE]
+        (entry,) = made.entries()
+        assert (entry.span.start, entry.span.end, entry.title) == (SOON, SOON + HOUR, "Canary title")
+        assert "ada@example.com" in entry.description
+        assert (made.effect("mine").standing, made.effect("mine").attempts) == (Standing.WRITTEN, 1)
+        assert told(made) == [("calendar-event-written", None)]
+        assert schema_accepts(made.told.events[0])
+
+    def test_the_intent_is_stored_before_the_try(self) -> None:
+        made = with_booking()
+        seen: list[Standing] = []
+        put = made.google.put
+
+        def looking(*given: Any) -> Any:
+            seen.append(made.effect("mine").standing)
+            assert made.effect("mine").busy_until == made.clock() + LEASE
+            return put(*given)
+
+        made.google.put = looking  # type: ignore[method-assign, assignment]  # to look from inside the call
+        write(made, "mine")
+        assert seen == [Standing.INTENDED]
+
+    def test_a_booking_at_its_new_time_moves_its_entry(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", stands(3, start=SOON + 2 * HOUR))
+        write(made, "mine")
+
+        (entry,) = made.entries()
+        assert entry.span.start == SOON + 2 * HOUR
+        assert made.google.created == 1
+
+    def test_a_cancelled_booking_loses_its_entry(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", over())
+
+        assert write(made, "mine") == [DONE]
+        assert made.entries() == []
+        assert told(made)[-1] == ("calendar-event-removed", None)
+
+    @pytest.mark.parametrize(
+        "detail", [None, Detail(version=1, stands=False, pending=True), over()], ids=["erased", "held", "cancelled"]
+    )
+    def test_what_needs_no_entry_gets_none(self, detail: Detail | None) -> None:
+        made = world()
+        if detail:
+            made.say("mine", detail)
+
+        assert write(made, "mine") == [DONE]
+        assert (made.google.calls, made.told.types, made.grants.asked) == ([], [], [])
+
+    def test_events_that_come_again_do_nothing(self) -> None:
+        made = with_booking()
+        for _ in range(3):
+            assert write(made, "mine", "mine") == [DONE, DONE]
+
+        assert made.google.calls == [("put", CALENDAR)]
+        assert told(made) == [("calendar-event-written", None)]
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.data())
+    def test_any_order_and_number_of_events_ends_the_same(self, data: st.DataObject) -> None:
+        made, names = world(), ["a", "b", "c"]
+        histories: dict[str, list[Detail]] = {
+            "a": [stands(2), stands(3, start=SOON + HOUR), over(4)],
+            "b": [stands(2), stands(3, start=SOON + 2 * HOUR)],
+            "c": [stands(2, start=SOON + 5 * HOUR)],
+        }
+        # Bookings move on, events come at any time in any batches, providers fail and recover.
+        moves = data.draw(st.permutations([n for n in names for _ in histories[n]]))
+        for name in moves:
+            made.say(name, histories[name].pop(0))
+            trouble = data.draw(st.sampled_from([None, "before", "after"]))
+            if trouble == "before":
+                made.google.fail("put", RateLimited("http-429"))
+            elif trouble == "after":
+                made.google.fail("put", Unreachable("timeout"), "after")
+            write(made, *data.draw(st.lists(st.sampled_from(names), max_size=4)))
+        made.google._faults.clear()
+        write(made, *data.draw(st.permutations(names)))
+
+        assert sorted(entry.span.start for entry in made.entries()) == [SOON + 2 * HOUR, SOON + 5 * HOUR]
+        assert all(made.effect(name).standing is Standing.WRITTEN for name in "bc")
+        before = list(made.google.calls)
+        write(made, *data.draw(st.lists(st.sampled_from(names), max_size=6)))
+        assert made.google.calls == before, "and then it is quiet"
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("error", "outcome", "reason"),
+        [
+            (Unreachable("timeout"), Retry(Reason.PROVIDER_UNAVAILABLE), "provider-unavailable"),
+            (Unreachable("http-503", 7), Retry(Reason.PROVIDER_UNAVAILABLE, 7), "provider-unavailable"),
+            (RateLimited("http-429"), Retry(Reason.RATE_LIMITED), "rate-limited"),
+            (RateLimited("http-429", 42.5), Retry(Reason.RATE_LIMITED, 42.5), "rate-limited"),
+            (Unauthorized("http-401"), Retry(Reason.RECONNECT_NEEDED), "reconnect-needed"),
+            (GrantDead("invalid-grant"), Retry(Reason.RECONNECT_NEEDED), "reconnect-needed"),
+            (EgressRefused("not-allowed"), Retry(Reason.REFUSED_BY_PROVIDER), "refused-by-provider"),
+        ],
+        ids=lambda v: type(v).__name__ if isinstance(v, ProviderError) else "",
+    )
+    def test_passing_trouble_is_tried_again(self, error: ProviderError, outcome: Outcome, reason: str) -> None:
+        made = with_booking()
+        made.google.fail("put", error)
+
+        assert write(made, "mine") == [outcome]
+        assert told(made) == [("calendar-write-delayed", reason)]
+        assert made.effect("mine").busy_until is None, "the next try need not wait for the lease"
+        assert write(made, "mine") == [DONE]
+        assert made.effect("mine").attempts == 2
+        assert len(made.entries()) == made.google.created == 1
+
+    @pytest.mark.parametrize("error", [Refused("http-400"), CalendarNotFound("http-404"), ForeignEntry("not-ours")])
+    def test_what_the_provider_will_never_do_is_given_up_once(self, error: ProviderError) -> None:
+        made = with_booking()
+        made.google.fail("put", error)
+
+        assert write(made, "mine") == [Poison(error.reason)]
+        assert told(made) == [("calendar-write-failed", error.reason)]
+        assert made.effect("mine").standing is Standing.FAILED
+        assert write(made, "mine") == [DONE], "and not tried again by itself"
+        assert len(made.told.types) == 1
+
+    def test_an_entry_whose_texts_do_not_open_is_not_written_without_them(self) -> None:
+        made = with_booking("mine", msgspec.structs.replace(stands(), entry=None))
+        made.say("other", stands())
+
+        assert write(made, "mine", "other") == [Poison(Reason.SEAL_UNREADABLE), DONE]
+        assert len(made.entries()) == 1
+
+    def test_a_foreign_entry_under_our_id_is_not_overwritten(self) -> None:
+        made = with_booking()
+        id = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock()).event_id
+        made.google.add_outside(CALENDAR, SOON - HOUR, SOON, id)
+
+        assert write(made, "mine") == [Poison(Reason.FOREIGN_ENTRY)]
+        assert made.google.outsiders(CALENDAR) == [(SOON - HOUR, SOON)]
+
+    def test_a_new_version_tries_again_after_a_failure(self) -> None:
+        made = with_booking()
+        made.google.fail("put", Refused("http-400"))
+        write(made, "mine")
+        made.say("mine", stands(3))
+
+        assert write(made, "mine") == [DONE]
+        assert len(made.entries()) == 1
+
+    def test_an_entry_the_host_deleted_is_never_written_again(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        (standing,) = made.google._calendars[CALENDAR].values()
+        standing.deleted = True
+        made.say("mine", stands(3))
+        made.told.forget()
+
+        assert write(made, "mine") == [DONE]
+        assert told(made) == [("calendar-event-removed", "removed-by-host")]
+        calls = list(made.google.calls)
+        # More events about it, before the booking service has heard of the removal:
+        assert write(made, "mine", "mine") == [DONE, DONE]
+        assert made.google.calls == calls, "the provider is not asked to write it again"
+        made.say("mine", over(4))
+        assert write(made, "mine") == [DONE]
+        assert (made.entries(), len(made.told.types)) == ([], 1)
+
+    def test_a_lost_answer_does_not_make_a_second_entry(self) -> None:
+        made = with_booking()
+        made.google.put = lost(made.google.put)  # type: ignore[method-assign]  # it took effect, and nobody knows
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        del made.google.put
+
+        assert write(made, "mine") == [DONE]
+        assert len(made.entries()) == made.google.created == 1
+
+    @pytest.mark.parametrize("next_", ["the same version", "a new version"])
+    def test_every_later_try_says_that_there_was_one_before(self, next_: str) -> None:
+        # Microsoft's adapter looks for an earlier entry only then; a try that was lost may have made one.
+        made = with_booking()
+        seen: list[bool] = []
+        put = made.google.put
+
+        def looking(token: str, calendar: str, entry: Any) -> Any:
+            seen.append(entry.tried_before)
+            return put(token, calendar, entry)
+
+        made.google.put = looking  # type: ignore[method-assign]  # to look from inside the call
+        made.google.fail("put", RateLimited("http-429"))
+        write(made, "mine")
+        made.say("mine", stands(2 if next_ == "the same version" else 3))
+        write(made, "mine")
+
+        assert seen == [False, True]
+
+    def test_a_token_that_was_not_accepted_is_asked_for_anew(self) -> None:
+        made = with_booking()
+        made.google.expire(calendar_of(HOST).token or "")
+
+        assert write(made, "mine") == [Retry(Reason.RECONNECT_NEEDED)]
+        assert made.grants.forgotten == [HOST]
+        made.connect()
+        assert write(made, "mine") == [DONE]
+
+    @pytest.mark.parametrize(
+        ("state", "reason"),
+        [
+            ("reconnect-needed", Reason.RECONNECT_NEEDED),
+            ("disconnected", Reason.RECONNECT_NEEDED),
+            ("connected", Reason.SERVICE_UNAVAILABLE),
+            ("unknown", Reason.SERVICE_UNAVAILABLE),
+        ],
+    )
+    def test_without_a_calendar_the_write_is_parked(self, state: HostState, reason: Reason) -> None:
+        made = with_booking()
+        made.grants.set_state(HOST, state)
+
+        assert write(made, "mine") == [Retry(reason)]
+        assert (made.google.calls, made.ledger.kept) == ([], {})
+        made.connect()
+        assert write(made, "mine") == [DONE]
+
+    def test_without_a_token_the_write_is_parked(self) -> None:
+        made = with_booking()
+        made.grants.connect(HOST, calendar_of(HOST, token=None))
+
+        assert write(made, "mine") == [Retry(Reason.SERVICE_UNAVAILABLE)]
+        assert made.google.calls == []
+
+    @pytest.mark.parametrize(("broken", "outcome"), [("details", ASLEEP), ("grants", ASLEEP), ("ledger", AWAY)])
+    def test_without_the_others_all_are_put_off(self, broken: str, outcome: Outcome) -> None:
+        made = with_booking()
+        made.say("other", stands())
+        getattr(made, broken).away = True
+
+        assert write(made, "mine", "other") == [outcome] * 2
+        assert made.google.calls == []
+
+    def test_a_store_that_goes_between_the_try_and_its_end_costs_nothing(self) -> None:
+        made = with_booking()
+        made.ledger.end = unavailable(made)  # type: ignore[method-assign]  # gone just then
+        assert write(made, "mine") == [AWAY]
+        del made.ledger.end
+        made.ledger.away = False
+        assert write(made, "mine") == [Retry(Reason.LOST_RACE)], "the lease still runs"
+        made.pass_time(61)
+
+        assert write(made, "mine") == [DONE]
+        assert len(made.entries()) == made.google.created == 1
+
+    def test_what_another_worker_has_in_hand_is_left_to_it(self) -> None:
+        made = with_booking()
+        made.say("other", stands(start=SOON + HOUR))
+        theirs = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock())
+        made.ledger.begin([replace(theirs, busy_until=made.clock() + LEASE)], made.clock())
+
+        assert write(made, "mine", "other") == [Retry(Reason.LOST_RACE), DONE]
+        assert made.google.created == 1
+
+    def test_without_the_bus_the_relay_does_it_later(self) -> None:
+        made = with_booking()
+        made.told.fails = True
+
+        assert write(made, "mine") == [DONE]
+        assert made.ledger.outbox.waiting(made.clock() + HOUR, timedelta(0), 10)
+
+
+def lost(put: Callable[..., Any]) -> Callable[..., Any]:
+    def losing(*given: Any) -> Any:
+        put(*given)
+        raise Unreachable("timeout")
+
+    return losing
+
+
+def unavailable(made: World) -> Callable[..., Any]:
+    def failing(*_: Any) -> None:
+        made.ledger.away = True
+        with made.ledger.reached():
+            raise AssertionError("the double must have raised")
+
+    return failing
+
+
+class TestBatches:
+    def test_each_booking_has_an_outcome_of_its_own(self) -> None:
+        made = world()
+        for host in ("dr-good", "dr-slow", "dr-gone", "dr-odd"):
+            made.connect(host)
+            made.say(host, stands(host=host))
+        made.say("dr-parked", stands(host="dr-parked"))
+        made.grants.set_state("dr-parked", "reconnect-needed")
+        made.say("dr-over", over(host="dr-good"))
+        errors = {
+            "dr-slow": RateLimited("http-429", 9),
+            "dr-gone": DeletedByHost("cancelled"),
+            "dr-odd": Refused("http-400"),
+        }
+        put = made.google.put
+
+        def picky(token: str, calendar: str, entry: Any) -> Any:
+            error = errors.get(calendar.removeprefix("calendar-of-"))
+            if error:
+                raise error
+            return put(token, calendar, entry)
+
+        made.google.put = picky  # type: ignore[method-assign]  # one fault per calendar
+        names = ["dr-slow", "dr-good", "dr-gone", "dr-odd", "dr-parked", "dr-over", "dr-nobody", "dr-good"]
+
+        assert write(made, *names) == [
+            Retry(Reason.RATE_LIMITED, 9), DONE, DONE, Poison(Reason.REFUSED_BY_PROVIDER),
+            Retry(Reason.RECONNECT_NEEDED), DONE, DONE, DONE,
+        ]  # fmt: skip
+        assert len(made.told.flights) == 1
+
+    def test_a_fault_of_our_own_in_one_job_does_not_harm_the_others(self) -> None:
+        made = world()
+        for host in ("dr-good", "dr-bug"):
+            made.connect(host)
+            made.say(host, stands(host=host))
+        put = made.google.put
+
+        def buggy(token: str, calendar: str, entry: Any) -> Any:
+            if calendar == "calendar-of-dr-bug":
+                raise ValueError("ada@example.com")
+            return put(token, calendar, entry)
+
+        made.google.put = buggy  # type: ignore[method-assign]  # what no adapter should do
+
+        assert write(made, "dr-bug", "dr-good") == [Retry(Reason.HANDLER_FAILED), DONE]
+        assert told(made) == [("calendar-write-delayed", "handler-failed"), ("calendar-event-written", None)]
+
+    def test_questions_are_joined(self) -> None:
+        made = world()
+        names = [f"n{n}" for n in range(20)]
+        for n, name in enumerate(names):
+            made.say(name, stands(start=SOON + n * HOUR))
+        write(made, *names)
+
+        assert len(made.grants.asked) == 1
+        assert len(made.entries()) == 20
+
+
+def test_the_oldest_open_entry_is_measured() -> None:
+    made = with_booking()
+    made.google.fail("put", RateLimited("http-429"))
+    write(made, "mine")
+    made.pass_time(300)
+
+    assert measured(made) == 300
+    write(made, "mine")
+    assert measured(made) == 0
+    made.ledger.away = True
+    measure_open(made.ledger, made.clock())
+
+
+def measured(made: World) -> float:
+    measure_open(made.ledger, made.clock())
+    return REGISTRY.get_sample_value("valet_calendar_effect_oldest_seconds") or 0.0
+
+
+def test_a_change_of_connection_is_noticed() -> None:
+    made = world()
+    fact = CalendarConnected(
+        host=HOST, provider="google", connection=connection_id("one"), reason=Reason.RECONNECT_NEEDED
+    )
+
+    assert forget_access([incoming(fact)], made.desk) == [DONE]
+    assert made.grants.forgotten == [HOST]
+
+
+def test_nothing_personal_is_told_logged_or_shown(log: LogCapture) -> None:
+    made = with_booking()
+    made.say("other", stands(3))
+    batch = [incoming(confirmed("mine")), incoming(confirmed("other"))]
+    made.google.fail("put", Refused("http-400"))
+    log.worked(lambda items: write_entries(items, made.desk), batch)
+    made.google.put = failing  # type: ignore[method-assign, assignment]  # with personal data in its text
+    made.say("mine", stands(9))
+    log.worked(lambda items: write_entries(items, made.desk), batch)
+    job = Job(None, made.effect("mine"), calendar_of(HOST), stands())  # type: ignore[arg-type]  # only to be shown
+
+    token = calendar_of(HOST).token or ""
+    shown = f"{made.told.pendings!r}{made.told.events!r}{made.ledger.kept!r}{made.details!r}{made.desk!r}{job!r}"
+    assert "calendar-write-failed" in log.text
+    assert "ValueError" in log.text
+    assert not leaks(log.text + whole_text(log.sent) + shown, (*CANARIES, token, CALENDAR))
+
+
+def failing(*_: Any) -> Any:
+    raise ValueError("ada@example.com wrote: Canary title")

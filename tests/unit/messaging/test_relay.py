@@ -1,0 +1,106 @@
+"""The relay: what was written is sent at once, what was left behind is swept, nothing is forgotten before it is confirmed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from libs.contracts import codec
+from libs.messaging import topology
+from libs.messaging.errors import BusUnavailable, Unroutable
+from libs.messaging.relay import Relay
+from libs.mongo.outbox import Pending
+from libs.testing.bus import FlightRecorder
+from libs.testing.outbox import MemoryOutbox
+
+OLD = datetime.now(UTC) - timedelta(minutes=5)
+
+
+def filled(count: int = 3, at: datetime = OLD) -> tuple[MemoryOutbox, dict[str, list[Pending]]]:
+    outbox = MemoryOutbox()
+    waiting = {f"d{n}": [Pending(f"e{n}", "booking-held", at, f"body {n}".encode())] for n in range(count)}
+    for id, (pending,) in waiting.items():
+        outbox.put(id, pending)
+    return outbox, waiting
+
+
+def left(outbox: MemoryOutbox) -> list[str]:
+    return list(outbox.waiting(datetime.now(UTC) + timedelta(days=1), timedelta(0), 10_000))
+
+
+def test_a_flight_is_sent_and_then_forgotten() -> None:
+    outbox, waiting = filled()
+    bus = FlightRecorder()
+
+    assert Relay(outbox, bus).send(waiting) is True
+    (flight,) = bus.flights
+    assert [(m.exchange, m.routing_key, m.message_id, m.body, m.content_type) for m in flight] == [
+        (topology.EVENTS, "booking-held", f"e{n}", f"body {n}".encode(), codec.STRUCTURED) for n in range(3)
+    ]
+    assert left(outbox) == []
+
+
+@pytest.mark.parametrize("trouble", [BusUnavailable("no confirm in time"), Unroutable("no queue")])
+def test_what_is_not_confirmed_is_kept(trouble: BusUnavailable | Unroutable) -> None:
+    outbox, waiting = filled()
+    bus = FlightRecorder()
+    bus.trouble = trouble
+    relay = Relay(outbox, bus)
+
+    assert relay.send(waiting) is False
+    assert relay.sweep(0) == 0
+    assert left(outbox) == ["d0", "d1", "d2"]
+    bus.trouble = None
+    assert relay.sweep(0) == 3
+    assert left(outbox) == []
+
+
+def test_what_cannot_be_forgotten_is_sent_again() -> None:
+    outbox, waiting = filled()
+    bus = FlightRecorder()
+    outbox.away = True
+    assert Relay(outbox, bus).send(waiting) is False
+    outbox.away = False
+
+    assert Relay(outbox, bus).sweep(0) == 3
+    assert len(bus.sent) == 6
+
+
+def test_the_sweep_leaves_what_is_young() -> None:
+    outbox, _ = filled(at=datetime.now(UTC) - timedelta(seconds=3))
+    bus = FlightRecorder()
+
+    assert Relay(outbox, bus).sweep(10) == 0
+    assert Relay(outbox, bus).sweep(2) == 3
+
+
+def test_the_sweep_goes_on_until_nothing_is_left() -> None:
+    outbox, _ = filled(1203)
+    bus = FlightRecorder()
+
+    assert Relay(outbox, bus).sweep(0) == 1203
+    assert left(outbox) == []
+
+
+def test_what_still_shows_after_it_was_cleared_is_not_sent_twice() -> None:
+    # Clearing is not waited for by a majority, so a majority read may show it for a while.
+    outbox, waiting = filled()
+    outbox.clear = lambda sent: None  # type: ignore[method-assign]  # as if it did not show yet
+    bus = FlightRecorder()
+
+    assert Relay(outbox, bus).sweep(0) == 3
+    assert len(bus.sent) == len(waiting)
+
+
+def test_without_the_store_the_sweep_waits_for_the_next_time() -> None:
+    outbox, _ = filled()
+    outbox.away = True
+
+    assert Relay(outbox, FlightRecorder()).sweep(0) == 0
+
+
+def test_nothing_to_send_disturbs_nobody() -> None:
+    outbox, bus = MemoryOutbox(), FlightRecorder()
+    outbox.away = True
+    bus.trouble = BusUnavailable("gone")
+
+    assert Relay(outbox, bus).send({}) is True
