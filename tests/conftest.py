@@ -49,5 +49,9 @@ def link(operator: Settings) -> Link:
 
 def settings_of(stack: Stack, who: str) -> Settings:
     """The settings that a process of the stack is started with."""
-    fields = {name.removeprefix("VALET_").lower(): value for name, value in stack.env(who).items() if name.startswith("VALET_")}
+    fields = {
+        name.removeprefix("VALET_").lower(): value
+        for name, value in stack.env(who).items()
+        if name.startswith("VALET_")
+    }
     return Settings.model_validate({name: value for name, value in fields.items() if name in Settings.model_fields})

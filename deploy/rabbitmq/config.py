@@ -31,6 +31,8 @@ def rabbitmq_conf(config: BrokerConfig) -> str:
         f"management.ssl.port = {config.ui_port}",
         *_tls("management.ssl", config),
         f"load_definitions = {config.definitions}",
+        # A consumer fetches many messages ahead; this bounds what they can weigh.
+        "max_message_size = 1048576",
         "vm_memory_high_watermark.absolute = 1GB",
         "disk_free_limit.absolute = 200MB",
         "log.file = false",

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     require_sealed: bool = False
     batch_size: Annotated[int, Field(ge=1, le=1000)] = 200
     batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
-    max_event_bytes: Annotated[int, Field(ge=1024)] = 262_144
+    max_event_bytes: Annotated[int, Field(ge=1024, le=524_288)] = 262_144
     connect_link_seconds: Seconds = 1800
     connect_timeout: Seconds = 5
     provider_timeout: Seconds = 10

@@ -10,15 +10,17 @@ from nameko.extensions import Entrypoint
 from nameko.timer import Timer
 
 from libs.messaging import topology
-from libs.messaging.consumer import Consumer, Settled
+from libs.messaging.answering import Answers, Arguments
+from libs.messaging.bodies import JSON
+from libs.messaging.consumer import Consumer
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.errors import MessagingError
 from libs.messaging.intake import Raw
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing
 from libs.messaging.retry import PATIENT, RetryPolicy
-from libs.messaging.rpc import JSON, Answers, Arguments
 from libs.messaging.runtime import Runtime
+from libs.messaging.session import Settled
 from libs.messaging.work import Rules, Worker
 from libs.telemetry.logs import logger
 

@@ -2,50 +2,23 @@
 client can ask too. nameko's own client waits without end and its server logs what it cannot decode; hence ours.
 """
 
-import inspect
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 from amqp import AMQPError, Channel, Message, spec
 from kombu import Connection
 
 from libs.messaging import topology
-from libs.messaging.errors import BadArguments, BusUnavailable, RpcFailed, ServiceUnavailable
+from libs.messaging.bodies import JSON, Answer, Question
+from libs.messaging.errors import BusUnavailable, RpcFailed, ServiceUnavailable
 from libs.messaging.link import Link, Wire
 from libs.telemetry import metrics
-from libs.telemetry.logs import logger
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-JSON = "application/json"
-MAX_REPLY = 8 * 1024 * 1024  # bytes
-
-
-class Question(msgspec.Struct, frozen=True):
-    """What nameko puts into a request."""
-
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """An error as nameko clients read it. `exc_type` is a label; values and arguments stay empty."""
-
-    exc_type: str
-    exc_path: str = ""
-    exc_args: list[Any] = []
-    value: str = ""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What nameko expects in a reply."""
-
-    result: Any = None
-    error: Failure | None = None
 
 
 class Ask:
@@ -185,72 +158,9 @@ class _Session:
     def _wake(self, correlation: str | None, body: bytes | None) -> None:
         waiting = self._waiting.pop(correlation or "", None)
         if waiting:
-            waiting.body = body if body is None or len(body) <= MAX_REPLY else None
+            waiting.body = body
             waiting.done.set()
 
     def _give_up(self) -> None:
         for correlation in list(self._waiting):
             self._wake(correlation, None)
-
-
-class Arguments:
-    """The arguments a method takes, checked by its annotations: what is not of the right type goes no further."""
-
-    def __init__(self, fields: Mapping[str, tuple[Any, bool]]) -> None:
-        self._fields = fields
-
-    @classmethod
-    def of(cls, method: Callable[..., Any]) -> "Arguments":
-        """Read them off a method (its first parameter is self)."""
-        hints = get_type_hints(method, include_extras=True)  # with what Annotated says of them
-        parameters = list(inspect.signature(method).parameters.values())[1:]
-        return cls({p.name: (hints[p.name], p.default is p.empty) for p in parameters})
-
-    def check(self, question: Question) -> dict[str, Any]:
-        """The arguments by name. Raises BadArguments."""
-        if len(question.args) > len(self._fields):
-            raise BadArguments("too many arguments")
-        given = dict(zip(self._fields, question.args, strict=False)) | question.kwargs
-        unknown = set(given) - set(self._fields)
-        missing = [name for name, (_, needed) in self._fields.items() if needed and name not in given]
-        if unknown or missing:
-            raise BadArguments(f"takes {', '.join(self._fields) or 'no arguments'}")
-        return {name: self._converted(name, value) for name, value in given.items()}
-
-    def _converted(self, name: str, value: Any) -> Any:
-        try:
-            return msgspec.convert(value, self._fields[name][0])
-        except msgspec.ValidationError:
-            raise BadArguments(f"{name} is not of the right type") from None
-
-
-class Answers:
-    """The other side: turns a request message into a reply. Errors become labels; texts of exceptions stay at home."""
-
-    def __init__(
-        self, answer: Callable[..., Any], arguments: Arguments, expected: tuple[type[Exception], ...] = ()
-    ) -> None:
-        self._answer = answer
-        self._arguments = arguments
-        self._expected: tuple[type[Exception], ...] = (BadArguments, *expected)
-
-    def reply(self, body: bytes) -> bytes:
-        """The body of the reply, whatever happens."""
-        try:
-            return msgspec.json.encode(self._result(body))
-        except Exception as error:  # noqa: BLE001 - an answer that cannot be encoded is a failure like any other
-            logger().error("answer not encoded", error=error)
-            return msgspec.json.encode(Answer(error=Failure("Failed")))
-
-    def _result(self, body: bytes) -> Answer:
-        try:
-            question = msgspec.json.decode(body, type=Question)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return Answer(error=Failure("MalformedQuestion"))
-        try:
-            return Answer(self._answer(**self._arguments.check(question)))
-        except self._expected as error:
-            return Answer(error=Failure(type(error).__name__, value=str(error)))
-        except Exception as error:  # noqa: BLE001 - the one who asks learns that it failed, and no more
-            logger().error("question failed", error=error)
-            return Answer(error=Failure("Failed"))

@@ -19,6 +19,7 @@ from libs.telemetry.probes import Probes
 from libs.telemetry.serving import TlsServer
 
 _lock = threading.Lock()
+WORKERS = 64
 
 
 class Runtime:
@@ -41,6 +42,8 @@ class Runtime:
                 settings = load_or_exit("amqp_url")
                 logs.configure(container.service_name, settings.log_format, settings.log_level)
                 runtime = container.valet_runtime = cls(container.service_name, settings)
+                # nameko's ten workers are fewer than the batches and questions that one service may have in hand.
+                container._worker_pool.resize(WORKERS)
             return runtime
 
     def keyring(self) -> Keyring:

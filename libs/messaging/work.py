@@ -8,12 +8,12 @@ from typing import Any
 from libs.contracts.events import Event
 from libs.contracts.reasons import Reason
 from libs.messaging import dead, intake, topology
-from libs.messaging.consumer import Settled
 from libs.messaging.delivery import Done, Handler, Incoming, Malformed, Outcome, Poison, Refuse, Retry
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.intake import Raw, Unfit
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.retry import PATIENT, Delay, RetryPolicy
+from libs.messaging.session import Settled
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 

@@ -12,10 +12,10 @@ import structlog
 from libs.contracts import codec
 from libs.contracts.events import TYPES
 from libs.messaging import intake, topology
-from libs.messaging.consumer import Settled
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.intake import Raw
 from libs.messaging.publisher import Outgoing
+from libs.messaging.session import Settled
 from libs.messaging.work import Rules, Worker
 from libs.telemetry import logs
 from libs.testing.bus import FlightRecorder

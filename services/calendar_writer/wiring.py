@@ -12,6 +12,7 @@ from libs.config import clock
 from libs.config.settings import Settings
 from libs.contracts.questions import CalendarAccess, Detail
 from libs.crypto.letters import LetterSeal
+from libs.messaging.bodies import TOO_LARGE
 from libs.messaging.errors import RpcFailed, ServiceUnavailable
 from libs.messaging.grants import CachedGrants
 from libs.messaging.relay import Relay
@@ -70,8 +71,13 @@ class Questions:
     def __call__(self, bookings: Sequence[str]) -> Mapping[str, Detail | None]:
         try:
             return msgspec.convert(self._ask("booking", "details", list(bookings)), dict[str, Detail | None])
-        except (ServiceUnavailable, RpcFailed, msgspec.ValidationError):
+        except RpcFailed as error:
+            if error.kind != TOO_LARGE or len(bookings) == 1:
+                raise DetailsUnavailable from None
+        except (ServiceUnavailable, msgspec.ValidationError):
             raise DetailsUnavailable from None
+        half = len(bookings) // 2
+        return {**self(bookings[:half]), **self(bookings[half:])}
 
 
 class EffectMaker:

@@ -55,6 +55,17 @@ def test_what_the_broker_refuses_is_told(link: Link, publisher: Publisher, servi
     publisher.publish([_to(name, b"third")])
 
 
+def test_a_message_over_a_mebibyte_is_refused_by_the_broker(
+    link: Link, publisher: Publisher, queue: topology.Queue
+) -> None:
+    # when one byte too many is sent
+    with pytest.raises(BusUnavailable):
+        publisher.publish([_to(queue.name, b"x" * (2**20 + 1))])
+    # then it has not arrived, and the next flight is not affected
+    publisher.publish([_to(queue.name, b"small")])
+    assert [bytes(message.body) for message in taken(link, queue.name)] == [b"small"]
+
+
 def test_an_exchange_that_does_not_exist_is_told(publisher: Publisher, queue: topology.Queue) -> None:
     with pytest.raises(BusUnavailable):
         publisher.publish([Outgoing("no-such-exchange", "x", b"a", codec.STRUCTURED)])

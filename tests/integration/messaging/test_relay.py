@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -68,8 +69,12 @@ def test_more_than_one_sweep_at_a_time(link: Link, publisher: Publisher, outbox:
         for i in range(many)
     )
     with Tap(link, KEYS) as tap:
-        # then one sweep sends them all, once
-        assert Relay(outbox, publisher).sweep(1) == many
+        # then the next sweeps send them all, once
+        relay = Relay(outbox, publisher)
+        deadline, sent = time.monotonic() + 10, relay.sweep(1)
+        while sent < many and time.monotonic() < deadline:
+            sent += relay.sweep(1)
+        assert sent == many
         assert Counter(envelope.id for envelope in tap.events(1.5)) == Counter(f"n{i}" for i in range(many))
     assert outbox.waiting(datetime.now(UTC), datetime.now(UTC) - datetime.now(UTC), 10) == {}
 

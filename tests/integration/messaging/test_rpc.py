@@ -17,9 +17,10 @@ from deploy.local.layout import REPOSITORY
 from deploy.local.programs import inherited
 from deploy.local.stack import Stack
 from libs.messaging import topology
+from libs.messaging.bodies import MAX_REPLY, TOO_LARGE
 from libs.messaging.errors import RpcFailed, ServiceUnavailable
 from libs.messaging.link import Link
-from libs.messaging.rpc import MAX_REPLY, Ask
+from libs.messaging.rpc import Ask
 from tests.conftest import settings_of
 from tests.integration.messaging.program import Program
 from tests.integration.messaging.support import channel
@@ -164,10 +165,11 @@ def test_other_kinds_of_askers(servers: Stack, answering: Program, program_text:
     assert ran.stdout.strip() == "all answered", ran.stderr[-2000:]
 
 
-def test_a_reply_beyond_the_limit_is_not_taken(answering: Program, ask: Ask) -> None:
-    assert len(ask("answering", "large", 1_000_000)) == 1_000_000
-    with pytest.raises(ServiceUnavailable):
+def test_an_answer_beyond_the_limit_is_named_so(answering: Program, ask: Ask) -> None:
+    assert len(ask("answering", "large", 800_000)) == 800_000
+    with pytest.raises(RpcFailed) as caught:
         ask("answering", "large", MAX_REPLY + 1)
+    assert caught.value.kind == TOO_LARGE
     assert ask("answering", "echo", 1) == 1
 
 

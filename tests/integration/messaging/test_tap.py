@@ -1,10 +1,12 @@
 """Listening in on events."""
 
+import uuid
+
 import pytest
 
 from libs.contracts import codec
 from libs.messaging import topology
-from libs.messaging.errors import BusUnavailable
+from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.tap import Tap
@@ -28,13 +30,12 @@ def test_it_hears_what_it_asked_for_and_nothing_else(link: Link, publisher: Publ
 
 def test_its_queue_goes_with_it(link: Link, publisher: Publisher) -> None:
     # given a tap that was closed
-    with Tap(link, ("hold-refused",)):
+    key = f"only-here-{uuid.uuid4().hex}"
+    with Tap(link, (key,)):
         pass
     # then its events reach no queue any more
-    from libs.messaging.errors import Unroutable
-
     with pytest.raises(Unroutable):
-        publisher.publish([Outgoing(topology.EVENTS, "hold-refused", held("x"), codec.STRUCTURED, mandatory=True)])
+        publisher.publish([Outgoing(topology.EVENTS, key, held("x"), codec.STRUCTURED, mandatory=True)])
 
 
 def test_a_lost_connection_is_told(through_proxy: Link, proxy: Proxy) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.events import HostId, Instant
+from libs.messaging.answering import Answers, Arguments
+from libs.messaging.bodies import Question
 from libs.messaging.errors import BadArguments, RpcFailed, ServiceUnavailable
-from libs.messaging.rpc import Answers, Arguments, Question
 from libs.testing.leaks import LogCapture, leaks
 
 NONSENSE: list[Any] = [{"$ne": None}, {"$gt": ""}, {}, 5, 1.5, True, None]
