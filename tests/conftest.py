@@ -11,12 +11,13 @@ from libs.config.settings import Settings
 from libs.messaging.link import Link
 
 STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / ".valet" / "test"))
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Stack]:
     """A stack with RabbitMQ, mongod and the calendar sandbox running, and none of the services."""
-    stack = Stack(STATE)
+    stack = Stack(STATE / WORKER)
     stack.start(SERVERS)
     yield stack
     stack.stop()

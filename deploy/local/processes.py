@@ -72,7 +72,7 @@ def end(layout: Layout, part: str, grace: float) -> None:
     """Ask the part to end, wait up to `grace` seconds, then kill whatever is left of it. Nothing remains after this."""
     if send(layout, part, signal.SIGTERM):
         send(layout, part, signal.SIGCONT)  # a stopped process would not hear the request
-        _wait_until_gone(layout, part, grace)
+        wait_until_gone(layout, part, grace)
     _kill_until_gone(lambda: descendants(layout, part))
     _pid_file(layout, part).unlink(missing_ok=True)
 
@@ -99,7 +99,7 @@ def tail(file: Path, lines: int = 8) -> str:
     return "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _wait_until_gone(layout: Layout, part: str, grace: float) -> None:
+def wait_until_gone(layout: Layout, part: str, grace: float) -> None:
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline:
         _reap()

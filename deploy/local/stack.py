@@ -21,6 +21,7 @@ from deploy.local.site import LocalSite
 SERVERS = ("rabbitmq", "mongod", "sandbox")
 PARTS = (*SERVERS, *SERVICES)
 POLL = 0.1  # seconds
+DEAD_WITHIN = 5.0  # seconds; a kill is not instant on a busy machine
 
 
 class Stack:
@@ -84,6 +85,8 @@ class Stack:
         """Send a signal to the process group of a part. Raises StackError if the part does not run."""
         if not processes.send(self.layout, part, number):
             raise StackError(f"{part} is not running")
+        if number is signal.SIGKILL:
+            processes.wait_until_gone(self.layout, part, DEAD_WITHIN)
 
     def is_running(self, part: str) -> bool:
         return processes.running(self.layout, part) is not None

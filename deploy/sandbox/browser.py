@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Final
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -90,7 +90,8 @@ def approve(
         if len(found) != 1 or page.status_code >= 400:
             break
         page = _submit(session, page, found[0])
-    raise BrowserError(f"no consent page at {page.url.partition('?')[0]}: it answered {page.status_code}")
+    # Not the path: a connect link is a secret.
+    raise BrowserError(f"no consent page at {urlsplit(page.url).netloc}: it answered {page.status_code}")
 
 
 def callback_url(url: str, account: str, ca_bundle: str, grant: str | Iterable[str] = "all", deny: bool = False) -> str:

@@ -119,6 +119,10 @@ class AnswersQuestions(_Listening):
 class _Every(Timer):  # type: ignore[misc]  # nameko has no types
     """nameko's timer, with failures told the way ours are: nameko would log their texts."""
 
+    def stop(self) -> None:
+        if not self.should_stop.ready():  # a second SIGTERM asks again
+            super().stop()
+
     def handle_result(self, worker_ctx: Any, result: Any, exc_info: Any) -> tuple[Any, None]:
         if exc_info is not None:
             logger().error("timer failed", timer=self.method_name, error=exc_info[1])

@@ -1,6 +1,5 @@
 """What a booking is and how it changes. Pure: instants come in as arguments (aware, UTC), nothing is read or written here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -178,13 +177,6 @@ def expire(booking: Booking, now: datetime) -> Booking | None:
     if booking.hold_until is None or now < booking.hold_until:
         return None
     return refuse(booking, booking.version, Reason.HOLD_EXPIRED, now)
-
-
-def overlapping(spans: Sequence[Span]) -> bool:
-    """Whether any two of the same host overlap. Slow and obvious: for checks, not for deciding."""
-    return any(
-        a.host == b.host and a.start < b.end and b.start < a.end for i, a in enumerate(spans) for b in spans[i + 1 :]
-    )
 
 
 def _moved(booking: Booking, state: State, now: datetime, reason: Reason | None) -> Booking:

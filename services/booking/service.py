@@ -6,7 +6,7 @@ from typing import Any
 from libs.contracts.questions import Detail
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
-from services.booking import handlers
+from services.booking import handlers, questions
 from services.booking.requests import Request
 from services.booking.wiring import BookingWiring, Use
 
@@ -31,11 +31,11 @@ class BookingService:
 
     @answers()
     def details(self, bookings: list[str]) -> dict[str, Detail | None]:
-        return handlers.details(bookings, self.use.desk)
+        return questions.details(bookings, self.use.desk)
 
     @answers()
     def journeys(self, bookings: list[str]) -> dict[str, object]:
-        return handlers.journeys(bookings, self.use.desk)
+        return questions.journeys(bookings, self.use.desk)
 
     @answers()
     def public_keys(self) -> dict[str, object]:

@@ -12,7 +12,7 @@ from libs.testing.clock import Clock
 from libs.testing.keys import MemoryKeys, keyring
 from libs.testing.outage import Outage, as_kept
 from libs.testing.outbox import MemoryOutbox, Told
-from services.booking.domain import Booking, CalendarState, Rules
+from services.booking.domain import Booking, CalendarState, Rules, Span
 from services.booking.handlers import Desk
 from services.booking.invitees import Entrance, Safe
 from services.booking.store import Added, Change
@@ -108,3 +108,10 @@ def world(*, require_sealed: bool = False) -> World:
     safe = Safe(Vault(masters, keys), digests)
     desk = Desk(store, told, Entrance(envelopes, require_sealed), safe, digests, RULES, clock)
     return World(store, told, keys, clock, envelopes, desk)
+
+
+def overlapping(spans: Sequence[Span]) -> bool:
+    """Whether any two of the same host overlap. Slow and obvious: for checks, not for deciding."""
+    return any(
+        a.host == b.host and a.start < b.end and b.start < a.end for i, a in enumerate(spans) for b in spans[i + 1 :]
+    )

@@ -24,13 +24,12 @@ from libs.testing.events import HOST, HOUR, SOON, booking_id, incoming, requeste
 from services.booking.domain import Booking, State, approve
 from services.booking.handlers import (
     decide_holds,
-    details,
     expire_holds,
     hold_bookings,
-    journeys,
     note_calendar_effects,
 )
 from services.booking.outgoing import event_of
+from services.booking.questions import details, journeys
 from services.booking.store import Change
 from tests.unit.booking.doubles import RULES, World, another_replica, world
 

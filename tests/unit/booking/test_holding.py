@@ -17,12 +17,12 @@ from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse, Retry
 from libs.testing.clock import START
 from libs.testing.events import ADA, HOST, SOON, incoming, malformed, requested, sealed_request
 from libs.testing.keys import keyring
-from services.booking.domain import Span, State, approve, overlapping
+from services.booking.domain import Span, State, approve
 from services.booking.handlers import hold_bookings
 from services.booking.outgoing import event_of
 from services.booking.store import Change
 from tests.contract.events.published import schema_accepts
-from tests.unit.booking.doubles import World, world
+from tests.unit.booking.doubles import World, overlapping, world
 
 AWAY = Retry(Reason.STORE_UNAVAILABLE)
 MINUTE = timedelta(minutes=1)

@@ -9,7 +9,8 @@ import pytest
 from libs.contracts.reasons import Reason
 from libs.testing.events import ADA, CANARIES, TITLE, booking_id, incoming, malformed, requested, sealed_request
 from libs.testing.leaks import LogCapture, leaks, whole_text
-from services.booking.handlers import details, expire_holds, hold_bookings
+from services.booking.handlers import expire_holds, hold_bookings
+from services.booking.questions import details
 from services.booking.requests import candidate
 from tests.unit.booking.doubles import RULES, World, another_replica, world
 

@@ -1,0 +1,75 @@
+"""What the booking service answers when asked."""
+
+from collections.abc import Sequence
+
+from libs.contracts.questions import Detail, EntryTexts
+from services.booking.domain import Booking, CalendarState, State
+from services.booking.handlers import Desk
+from services.booking.invitees import Personal
+
+
+def details(ids: Sequence[str], desk: Desk) -> dict[str, Detail | None]:
+    """What should stand in the calendar now, for the calendar-writer. An unknown booking is null. Raises StoreUnavailable."""
+    bookings = desk.store.get(ids)
+    opened = desk.safe.open([b for b in bookings.values() if b.state is State.CONFIRMED])
+    return {id: _detail(bookings[id], opened.get(id)) if id in bookings else None for id in ids}
+
+
+def journeys(ids: Sequence[str], desk: Desk) -> dict[str, object]:
+    """What became of bookings, for operators: nothing personal. An unknown booking is null. Raises StoreUnavailable."""
+    bookings = desk.store.get(ids)
+    return {id: _journey(bookings[id]) if id in bookings else None for id in ids}
+
+
+def _detail(booking: Booking, personal: Personal | None) -> Detail:
+    stands, span = booking.state is State.CONFIRMED, booking.span
+    return Detail(
+        version=booking.version,
+        stands=stands,
+        pending=not booking.decided,
+        host=span.host if span else None,
+        start=span.start if span else None,
+        end=span.end if span else None,
+        confirmed_at=booking.changed if stands else None,
+        entry=_entry(personal) if stands and personal else None,
+    )
+
+
+def _entry(personal: Personal) -> EntryTexts:
+    invitee = personal.invitee
+    return EntryTexts(
+        name=invitee.name,
+        email=invitee.email,
+        time_zone=invitee.time_zone,
+        fields=invitee.fields,
+        title=personal.title,
+    )
+
+
+def _journey(booking: Booking) -> dict[str, object]:
+    span = booking.span
+    return {
+        "booking": booking.id,
+        "state": booking.state.value,
+        "version": booking.version,
+        "reason": booking.reason,
+        "host": span.host if span else None,
+        "start": span.start if span else None,
+        "end": span.end if span else None,
+        "request": {"source": booking.request.source, "id": booking.request.id},
+        "history": [
+            {"state": step.state.value, "version": step.version, "at": step.at, "reason": step.reason}
+            for step in booking.history
+        ],
+        "calendar": _calendar(booking.calendar) if booking.calendar else None,
+    }
+
+
+def _calendar(note: CalendarState) -> dict[str, object]:
+    return {
+        "state": note.state,
+        "provider": note.provider,
+        "at": note.at,
+        "attempt": note.attempt,
+        "reason": note.reason,
+    }
