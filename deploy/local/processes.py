@@ -100,6 +100,7 @@ def tail(file: Path, lines: int = 8) -> str:
 
 
 def wait_until_gone(layout: Layout, part: str, grace: float) -> None:
+    """Wait up to `grace` seconds for the part and all its descendants to end."""
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline:
         _reap()

@@ -1,10 +1,11 @@
 """Logs: one line per step, as JSON or for people. No library may write what it likes: some log bodies, codes and tokens."""
 
+import io
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -24,9 +25,10 @@ QUIET = (
 )
 
 
-def configure(service: str, form: str, level: str) -> None:
-    """Set logging up for a process: ours at `level`, everybody else's silenced below CRITICAL."""
-    logging.basicConfig(stream=sys.stderr, level=logging.CRITICAL, format="%(message)s", force=True)
+def configure(service: str, form: str, level: str, stream: TextIO | None = None) -> None:
+    """Set logging up for a process, on standard error by default: ours at `level`, everybody else's silenced below CRITICAL."""
+    target = stream or cast(TextIO, _Stderr())
+    logging.basicConfig(stream=target, level=logging.CRITICAL, format="%(message)s", force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     renderer: Any = structlog.processors.JSONRenderer()
@@ -41,9 +43,19 @@ def configure(service: str, form: str, level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=True,
     )
+
+
+class _Stderr(io.TextIOBase):
+    """Whatever is standard error when a line is written, not when logging was set up."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def logger() -> Any:

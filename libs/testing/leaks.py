@@ -68,7 +68,7 @@ def captured_logs(service: str = "booking") -> Iterator[LogCapture]:
     stream, root = io.StringIO(), logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with mock.patch("sys.stderr", stream):
-        logs.configure(service, "json", "DEBUG")
+        logs.configure(service, "json", "DEBUG", stream)
         try:
             yield LogCapture(stream)
         finally:

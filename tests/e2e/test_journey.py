@@ -100,14 +100,12 @@ def test_two_hundred_rivals_never_overlap(world: World, names: str) -> None:
     with world.tap() as tap:
         world.emit(requests)
         decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in requests), 60)
-        confirmed = {e["data"]["booking"]: e["data"] for e in heard.of("booking-confirmed")}
-        wrote = hear(
-            tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 60
-        )
+        confirmed = heard.confirmed(requests)
+        wrote = hear(tap, heard, lambda h: h.written() >= set(confirmed), 60)
     # then each is decided once, no two accepted ones overlap, and each stands in the calendar once
     assert decided
     assert wrote
-    assert sum(heard.outcomes().values()) == 200
+    assert sum(heard.outcomes(requests).values()) == 200
     assert_no_overlap(list(confirmed.values()))
     for host, account in accounts.items():
         expected = [b for b in confirmed.values() if b["host"] == host]

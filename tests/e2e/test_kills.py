@@ -33,14 +33,12 @@ def test_a_service_killed_in_mid_journey_changes_nothing(world: World, names: st
         time.sleep(0.3)
         world.stack.start([service])
         decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in requests), 60)
-        confirmed = {e["data"]["booking"]: e["data"] for e in heard.of("booking-confirmed")}
-        wrote = hear(
-            tap, heard, lambda h: {e["data"]["booking"] for e in h.of("calendar-event-written")} >= set(confirmed), 90
-        )
+        confirmed = heard.confirmed(requests)
+        wrote = hear(tap, heard, lambda h: h.written() >= set(confirmed), 90)
     # then every request was decided once and confirmed, and every booking stands in the calendar once
-    assert decided, heard.outcomes()
+    assert decided, heard.outcomes(requests)
     assert wrote
-    assert heard.outcomes() == {("booking-confirmed", None): 40}
+    assert heard.outcomes(requests) == {("booking-confirmed", None): 40}
     assert_no_overlap(list(confirmed.values()))
     for host, account in accounts.items():
         assert len(world.entries(hosts[host], account)) == 20

@@ -29,7 +29,8 @@ def test_an_unclear_outcome_ends_as_one_entry(world: World, names: str, provider
     world.sandbox.add_fault(INSERT[provider], kind, count=1, account=account)
     heard = Heard()
     # when a time is booked
-    assert booked(world, heard, world.request(host, tomorrow()))
+    request = world.request(host, tomorrow())
+    assert booked(world, heard, request)
     # then there is one entry, and the booking knows of it
     assert len(world.entries(provider, account)) == 1
     assert heard.of("calendar-event-written")
@@ -43,9 +44,10 @@ def test_a_calendar_that_cannot_be_read_at_first_is_read_again(world: World, nam
     world.sandbox.add_fault(READ[provider], "status", status=503, count=2, account=account)
     heard = Heard()
     # when a time is booked
-    assert booked(world, heard, world.request(host, tomorrow()))
+    request = world.request(host, tomorrow())
+    assert booked(world, heard, request)
     # then it is confirmed in the end, by a reading that worked
-    assert heard.outcomes() == {("booking-confirmed", None): 1}
+    assert heard.outcomes([request]) == {("booking-confirmed", None): 1}
 
 
 def test_an_error_inside_a_good_answer_is_not_free(world: World, names: str) -> None:
@@ -55,11 +57,12 @@ def test_an_error_inside_a_good_answer_is_not_free(world: World, names: str) -> 
     world.sandbox.add_fault(READ["google"], "calendar-error", count=2, account=account)
     heard = Heard()
     # when a time is booked
-    assert booked(world, heard, world.request(host, tomorrow()))
+    request = world.request(host, tomorrow())
+    assert booked(world, heard, request)
     # then it took three readings
     readings = [r for r in world.sandbox.requests(READ["google"]) if r["account"] == account]
     assert len(readings) == 3
-    assert heard.outcomes() == {("booking-confirmed", None): 1}
+    assert heard.outcomes([request]) == {("booking-confirmed", None): 1}
 
 
 @pytest.mark.parametrize("provider", BOTH)
@@ -71,9 +74,10 @@ def test_an_expired_access_token_is_refreshed_once(world: World, names: str, pro
     world.sandbox.expire_access_tokens(provider, account)
     heard = Heard()
     # when a time is booked
-    assert booked(world, heard, world.request(host, tomorrow(11)))
+    request = world.request(host, tomorrow(11))
+    assert booked(world, heard, request)
     # then it is confirmed
-    assert heard.outcomes() == {("booking-confirmed", None): 1}
+    assert heard.outcomes([request]) == {("booking-confirmed", None): 1}
 
 
 @pytest.mark.parametrize("provider", BOTH)

@@ -37,10 +37,21 @@ class Heard:
         """The outcome of a request, by its id."""
         return next((e for e in self.of(*OUTCOMES) if e["data"]["request"]["id"] == request), None)
 
-    def outcomes(self) -> Counter[tuple[str, str | None]]:
-        """How many distinct outcomes of each kind."""
-        distinct = {e["id"]: (e["type"], e["data"].get("reason")) for e in self.of(*OUTCOMES)}
-        return Counter(distinct.values())
+    def outcomes(self, requests: Sequence[dict[str, Any]]) -> Counter[tuple[str, str | None]]:
+        """How many distinct outcomes of each kind these requests had."""
+        asked = {request["id"] for request in requests}
+        mine = [e for e in self.of(*OUTCOMES) if e["data"]["request"]["id"] in asked]
+        return Counter({e["id"]: (e["type"], e["data"].get("reason")) for e in mine}.values())
+
+    def confirmed(self, requests: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The bookings that these requests became."""
+        asked = {request["id"] for request in requests}
+        facts = [e["data"] for e in self.of("booking-confirmed")]
+        return {fact["booking"]: fact for fact in facts if fact["request"]["id"] in asked}
+
+    def written(self) -> set[str]:
+        """The bookings that stand in their calendars."""
+        return {e["data"]["booking"] for e in self.of("calendar-event-written")}
 
 
 class World:
