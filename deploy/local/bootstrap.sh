@@ -162,6 +162,8 @@ PYTHON=$(find_python)
 packages=$(missing_packages | tr '\n' ' ')
 # shellcheck disable=SC2086  # a list of words
 if [ -n "${packages% }" ]; then install_packages $packages; else say "system packages are all there"; fi
+"$PYTHON" -c 'import socket; socket.gethostbyname("localhost")' 2>/dev/null ||
+    fail "this machine does not know the name localhost: add the line '127.0.0.1 localhost' to /etc/hosts and run this again."
 make_venv
 sync_packages
 say "ready"

@@ -76,6 +76,7 @@ def node_environment(layout: Layout, ports: Ports) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "ERL_EPMD_PORT": str(ports.get("epmd")),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_CRASH_DUMP": str(layout.log("erl_crash")),
         "RABBITMQ_NODENAME": node_name(layout),
         "RABBITMQ_LOG": "-color",
         "RABBITMQ_DIST_PORT": str(ports.get("rabbitmq-distribution")),
