@@ -34,7 +34,7 @@ def test_killed_in_mid_handler_nothing_is_lost(link: Link, program: Program) -> 
     program.env = {"TESTS_SLOW": "30"}
     flood(link, program.queue.name, [held(f"slow{i}") for i in range(20)])
     program.start()
-    wait_until(lambda: len(program.did("begun")) >= 20, 15)
+    wait_until(lambda: len(program.did("begun")) >= 2, 15)  # how many batches they come in is not fixed
     # when it is killed
     program.kill()
     # then all of it is back, and the next process does it
@@ -53,7 +53,7 @@ def test_one_that_raises_leaves_its_neighbours_alone(link: Link, program: Progra
     # when it is handled
     program.start()
     # then the neighbours are done, and the log does not repeat the text
-    wait_until(lambda: set(program.did("done")) == {"a", "b"}, 5)
+    wait_until(lambda: set(program.did("done")) == {"a", "b"}, 15)
     wait_until(lambda: program.did("begun").count("raise") >= 2, 5, "it did not come again")
     assert program.stop() == 0
     assert Counter(program.did("done")) == {"a": 1, "b": 1}
