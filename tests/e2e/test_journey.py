@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from deploy.sandbox.accounts import Provider
+from libs.crypto.envelopes import seal_for
 from tests.e2e.world import Heard, World, hear, tomorrow
 
 BOOK = Path(__file__).parents[2] / "libs" / "contracts" / "examples" / "book.py"
@@ -41,6 +43,26 @@ def test_a_request_becomes_one_entry(world: World, names: str, provider: Provide
     facts = [event for event in heard.events if event["source"].startswith("urn:valet")]
     assert "Ada" not in json.dumps(facts)
     assert "example.com" not in json.dumps(facts)
+
+
+def test_a_sealed_request_is_opened_by_booking_alone(world: World, names: str) -> None:
+    # given the public keys, and an invitee sealed with them as a service in any language would
+    host = f"host-{names}"
+    account = world.connect(host, "google")
+    keys = requests.get(f"{world.stack.urls()['pages']}/.well-known/jwks.json", verify=world.ca, timeout=10).json()
+    invitee = {"name": "Sealed Example", "email": "sealed@example.com", "time_zone": "Europe/Berlin"}
+    jwe = seal_for(keys, json.dumps({"invitee": invitee}).encode())
+    request, heard = world.request(host, tomorrow(), sealed=jwe), Heard()
+    del request["data"]["invitee"]
+    # when it is sent
+    with world.tap() as tap:
+        world.emit([request])
+        written = hear(tap, heard, lambda h: h.of("calendar-event-written"), 20)
+    # then the entry says who comes, and nothing on the bus does
+    assert written
+    (entry,) = world.entries("google", account)
+    assert "Sealed Example" in json.dumps(entry)
+    assert "Sealed Example" not in json.dumps(heard.events)
 
 
 def test_a_busy_host_is_not_booked(world: World, names: str) -> None:
@@ -87,7 +109,7 @@ def test_two_hundred_rivals_never_overlap(world: World, names: str) -> None:
     hosts: dict[str, Provider] = {f"host-a-{names}": "google", f"host-b-{names}": "microsoft"}
     accounts = {host: world.connect(host, provider) for host, provider in hosts.items()}
     chance = random.Random(names)
-    requests = [
+    rivals = [
         world.request(
             chance.choice(list(hosts)),
             tomorrow(8) + timedelta(minutes=5 * chance.randrange(96)),
@@ -98,14 +120,14 @@ def test_two_hundred_rivals_never_overlap(world: World, names: str) -> None:
     heard = Heard()
     # when all come at once
     with world.tap() as tap:
-        world.emit(requests)
-        decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in requests), 60)
-        confirmed = heard.confirmed(requests)
+        world.emit(rivals)
+        decided = hear(tap, heard, lambda h: all(h.outcome(r["id"]) for r in rivals), 60)
+        confirmed = heard.confirmed(rivals)
         wrote = hear(tap, heard, lambda h: h.written() >= set(confirmed), 60)
     # then each is decided once, no two accepted ones overlap, and each stands in the calendar once
     assert decided
     assert wrote
-    assert sum(heard.outcomes(requests).values()) == 200
+    assert sum(heard.outcomes(rivals).values()) == 200
     assert_no_overlap(list(confirmed.values()))
     for host, account in accounts.items():
         expected = [b for b in confirmed.values() if b["host"] == host]
