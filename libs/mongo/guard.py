@@ -7,6 +7,16 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from libs.mongo.errors import StoreUnavailable
 
+DUPLICATE_KEY = 11000
+
+
+def duplicates(error: BulkWriteError) -> list[int]:
+    """The writes, by their place in the batch, that collided on a unique index. Raises StoreUnavailable if anything else failed."""
+    faults = error.details.get("writeErrors", [])
+    if error.details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
+        raise StoreUnavailable("bulk write failed") from None
+    return [fault["index"] for fault in faults]
+
 
 @contextmanager
 def guarded() -> Iterator[None]:

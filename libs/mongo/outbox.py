@@ -6,6 +6,7 @@ A document's `outbox` is a list of {id, type, at, body}; it is emptied once the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from bson import Binary
 from pymongo.collection import Collection
@@ -23,6 +24,12 @@ class Pending:
     type: str
     at: datetime
     body: bytes = field(repr=False)
+
+
+class Sends(Protocol):
+    """Publishes what was just put into an outbox; false if the relay must do it later: nothing is lost."""
+
+    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
 
 
 def as_document(pending: Pending) -> Document:

@@ -6,19 +6,13 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from libs.contracts.events import Provider
-from libs.mongo.outbox import Pending
+from libs.mongo.outbox import Sends
 from services.auth.oauth import OAuth
 from services.auth.safe import Safe
 from services.auth.store import AuthStore
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Sends(Protocol):
-    """Publishes what was just put into an outbox; false if the relay must do it later."""
-
-    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
 
 
 class Together(Protocol):

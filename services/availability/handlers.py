@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from libs.contracts.events import BookingHeld, ConnectionFact
 from libs.contracts.questions import HostAccess, Slot, Slots
@@ -11,7 +10,7 @@ from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
 from libs.messaging.grants import AuthUnavailable, Grants
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.outbox import Pending
+from libs.mongo.outbox import Sends
 from libs.telemetry.logs import logger
 from services.availability.domain import Verdict, Window, joined, judge, slots
 from services.availability.outgoing import answer_of
@@ -27,12 +26,6 @@ NOT_CONNECTED: dict[str, Reason] = {
     "invited": Reason.HOST_NOT_CONNECTED,
     "disconnected": Reason.HOST_NOT_CONNECTED,
 }
-
-
-class Sends(Protocol):
-    """Publishes what was just put into an outbox."""
-
-    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
 
 
 class BadQuestion(Exception):

@@ -9,12 +9,10 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from libs.mongo.client import Document
-from libs.mongo.errors import StoreUnavailable
-from libs.mongo.guard import guarded
+from libs.mongo.guard import duplicates, guarded
 from libs.mongo.outbox import Pending, as_document
 from services.availability.outgoing import Answer
 
-DUPLICATE_KEY = 11000
 KEPT = timedelta(days=7)
 """Far longer than a hold lasts or an event can wait."""
 
@@ -48,10 +46,7 @@ class MongoAnswerBook:
         return [distinct[answer.id] for answer in answers]
 
     def _earlier(self, error: BulkWriteError, ids: Sequence[str]) -> dict[str, Answer]:
-        faults = error.details.get("writeErrors", [])
-        if error.details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
-            raise StoreUnavailable("bulk write failed") from None
-        found = self.documents.find({"_id": {"$in": [ids[fault["index"]] for fault in faults]}})
+        found = self.documents.find({"_id": {"$in": [ids[at] for at in duplicates(error)]}})
         return {document["_id"]: _answer(document) for document in found}
 
 

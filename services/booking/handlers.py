@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 from libs.contracts.events import CalendarEffect, HoldApproved, HoldRefused
 from libs.contracts.reasons import Reason
 from libs.crypto.digests import Digests
 from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse, Retry
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.outbox import Pending
+from libs.mongo.outbox import Sends
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.booking import domain
@@ -21,12 +20,6 @@ from services.booking.requests import Candidate, Request, candidate
 from services.booking.store import Added, BookingStore, Change
 
 STORE_AWAY = Retry(Reason.STORE_UNAVAILABLE)
-
-
-class Sends(Protocol):
-    """Publishes what was just put into an outbox; false if the relay must do it later."""
-
-    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,9 @@ from pymongo.errors import BulkWriteError
 
 from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
-from libs.mongo.errors import StoreUnavailable
-from libs.mongo.guard import guarded
+from libs.mongo.guard import duplicates, guarded
 from libs.mongo.outbox import Pending, as_document
 from services.booking.domain import Booking, CalendarState, Identity, Span, State, Step
-
-DUPLICATE_KEY = 11000
 
 
 class Added(Enum):
@@ -78,12 +75,12 @@ class MongoBookingStore:
 
     def add(self, bookings: Sequence[tuple[Booking, Pending]]) -> Sequence[Added | Booking]:
         writes = [InsertOne(_document(booking, event)) for booking, event in bookings]
-        failed: dict[int, Document] = {}
+        failed: set[int] = set()
         with guarded():
             try:
                 self.documents.bulk_write(writes, ordered=False)
             except BulkWriteError as error:
-                failed = _duplicates(error)
+                failed = set(duplicates(error))
         # Our own id first: after a failover the write that is in the way may be our own.
         there = self.get([bookings[index][0].id for index in failed]) if failed else {}
         return [
@@ -130,14 +127,6 @@ def _no_newer_than(note: CalendarState) -> list[Document]:
         {"calendar.version": {"$lt": note.version}},
         {"calendar.version": note.version, "calendar.attempt": {"$lte": note.attempt}},
     ]
-
-
-def _duplicates(error: BulkWriteError) -> dict[int, Document]:
-    """The failed inserts by their place in the batch. Anything but a duplicate key is trouble with the store."""
-    faults = error.details.get("writeErrors", [])
-    if error.details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
-        raise StoreUnavailable("bulk write failed") from None
-    return {fault["index"]: fault for fault in faults}
 
 
 def _update(change: Change) -> UpdateOne:

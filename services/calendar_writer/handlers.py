@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from libs.contracts.events import BookingFact, ConnectionFact
 from libs.contracts.questions import CalendarAccess, Detail, HostAccess
@@ -11,7 +10,7 @@ from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Poison, Retry
 from libs.messaging.grants import AuthUnavailable, Grants
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.outbox import Pending
+from libs.mongo.outbox import Sends
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.calendar_writer.domain import LEASE, Effect, Want, target, tried, want
@@ -26,12 +25,6 @@ class DetailsUnavailable(Exception):
 
 Details = Callable[[Sequence[str]], Mapping[str, Detail | None]]
 MakeEffect = Callable[[str, str, CalendarAccess, datetime], Effect]
-
-
-class Sends(Protocol):
-    """Publishes what was just put into an outbox."""
-
-    def send(self, waiting: Mapping[str, Sequence[Pending]]) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,9 @@ from pymongo.errors import BulkWriteError
 from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.guard import guarded
+from libs.mongo.guard import duplicates, guarded
 from libs.mongo.outbox import Pending, as_document
 from services.calendar_writer.domain import Effect, Standing
-
-DUPLICATE_KEY = 11000
 
 
 class Ledger(Protocol):
@@ -61,7 +59,7 @@ class MongoLedger:
             try:
                 self.documents.bulk_write(writes, ordered=False)
             except BulkWriteError as error:
-                return _in_other_hands(error, effects)
+                return {effects[at].booking for at in duplicates(error)}
         return set()
 
     def end(self, effects: Sequence[tuple[Effect, Pending | None]]) -> None:
@@ -92,13 +90,6 @@ def _end(effect: Effect, event: Pending | None) -> UpdateOne:
         update["$push"] = {"outbox": as_document(event)}
     # Whoever lost the lease and comes late must not write over a newer version.
     return UpdateOne({"_id": effect.booking, "version": {"$lte": effect.version}}, update)
-
-
-def _in_other_hands(error: BulkWriteError, effects: Sequence[Effect]) -> set[str]:
-    faults = error.details.get("writeErrors", [])
-    if error.details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
-        raise StoreUnavailable("bulk write failed") from None
-    return {effects[fault["index"]].booking for fault in faults}
 
 
 def _fields(effect: Effect) -> Document:

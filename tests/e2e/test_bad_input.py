@@ -12,6 +12,7 @@ from amqp import Channel
 
 from libs.contracts import codec
 from libs.messaging.dead import DeadLetter
+from libs.messaging.errors import Unroutable
 from libs.messaging.publisher import Outgoing
 from tests.e2e.world import Heard, World, envelope, hear, tomorrow
 
@@ -128,6 +129,13 @@ def test_what_names_no_booking_becomes_a_dead_letter(world: World, case: str) ->
     assert b"Ada" not in msgspec.json.encode(letter)
     assert letter.body is None
     assert (letter.sealed is None) == (case == "oversized")
+
+
+@pytest.mark.parametrize("kind", ["cancellation-requested", "reschedule-requested", "erasure-requested"])
+def test_a_request_that_nothing_takes_yet_is_returned(world: World, kind: str) -> None:
+    # when it is published as mandatory, then whoever asked learns that nobody took it
+    with pytest.raises(Unroutable):
+        world.emit([envelope(kind, {})])
 
 
 def test_no_log_and_no_metric_says_who(world: World) -> None:
