@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
     max_event_bytes: Annotated[int, Field(ge=1024, le=524_288)] = 262_144
     connect_link_seconds: Seconds = 1800
+    canary_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600
+    snapshot_seconds: Annotated[float, Field(ge=0, le=3600)] = 60
+    write_patience_hours: Annotated[float, Field(gt=0, le=720)] = 72
+    reconcile_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300
+    reconcile_days: Annotated[int, Field(ge=1, le=365)] = 30
     connect_timeout: Seconds = 5
     provider_timeout: Seconds = 10
     rpc_timeout: Seconds = 5

@@ -57,6 +57,13 @@ class Invitee(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
         return "Invitee(…)"
 
 
+class TimeSpan(Struct, frozen=True, kw_only=True):
+    """A half-open interval of two instants."""
+
+    start: Instant
+    end: Instant
+
+
 class RequestRef(Struct, frozen=True, kw_only=True):
     """The identity of the request that an outcome answers: the CloudEvents attributes `source` and `id`."""
 
@@ -115,7 +122,9 @@ class HoldFact(Fact, frozen=True):
 
 
 class BookingHeld(HoldFact, frozen=True):
-    """The time is claimed; availability is to look into the calendar."""
+    """The time is claimed; availability is to look into the calendar. `moves` is the time that a booking that moves has now."""
+
+    moves: TimeSpan | None = None
 
 
 class HoldApproved(HoldFact, frozen=True):
@@ -147,11 +156,31 @@ class BookingRejected(BookingFact, frozen=True):
 
 
 class BookingRescheduled(BookingFact, frozen=True):
-    """The booking stands at a new time; the calendar entry follows."""
+    """The booking stands at a new time; the calendar entry follows. `change` is the request that asked for it."""
+
+    change: RequestRef | None = None
 
 
 class BookingCancelled(BookingFact, frozen=True):
-    """The booking is over; the calendar entry goes."""
+    """The booking is over; the calendar entry goes. `change` is the request that asked for it, if one did."""
+
+    change: RequestRef | None = None
+
+
+class ChangeRefused(Fact, frozen=True):
+    """A cancellation or reschedule that is refused for good; the booking stays as it was.
+
+    `version`, `host`, `start` and `end` say how it stands, and are missing where there is no such booking of the asker's.
+    """
+
+    request: RequestRef
+    asked: Literal["cancellation", "reschedule"]
+    reason: Reason
+    booking: BookingId | None = None
+    version: Version | None = None
+    host: HostId | None = None
+    start: Instant | None = None
+    end: Instant | None = None
 
 
 class CalendarEffect(Fact, frozen=True):
@@ -182,13 +211,18 @@ class CalendarWriteFailed(CalendarEffect, frozen=True):
 
 
 class BookingConflictFound(Fact, frozen=True):
-    """An entry of the host's own overlaps an accepted booking."""
+    """The calendar no longer says what the booking says: the host moved its entry, or has something else at its time.
+
+    `start` and `end` are the booking's own; `found` is where the entry stands now, or when the host is busy with something else.
+    """
 
     booking: BookingId
     version: Version
     host: HostId
     start: Instant
     end: Instant
+    reason: Reason | None = None
+    found: TimeSpan | None = None
 
 
 class ConnectionFact(Fact, frozen=True):
@@ -210,6 +244,26 @@ class CalendarReconnectNeeded(ConnectionFact, frozen=True):
 
 class CalendarDisconnected(ConnectionFact, frozen=True):
     """The host took the access back, and the tokens are destroyed."""
+
+
+class HostCalendarsChanged(Fact, frozen=True):
+    """Which of a host's calendars are checked, or which one is written to, is not what it was."""
+
+    host: HostId
+
+
+class HostRulesChanged(Fact, frozen=True):
+    """When a host may be booked is not what it was: what the booking service must know of it, to claim time rightly.
+
+    Buffers are minutes kept free around a booking; `daily_limit` counts bookings that start on one day in `time_zone`.
+    """
+
+    host: HostId
+    version: Version
+    time_zone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z", description="An IANA zone of the host's.")]
+    buffer_before_minutes: Annotated[int, Meta(ge=0, le=1440)] = 0
+    buffer_after_minutes: Annotated[int, Meta(ge=0, le=1440)] = 0
+    daily_limit: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class ErasureStep(Struct, frozen=True, kw_only=True):
@@ -242,6 +296,7 @@ TYPES: dict[str, type[Event]] = {
     "booking-rejected": BookingRejected,
     "booking-rescheduled": BookingRescheduled,
     "booking-cancelled": BookingCancelled,
+    "change-refused": ChangeRefused,
     "calendar-event-written": CalendarEventWritten,
     "calendar-event-removed": CalendarEventRemoved,
     "calendar-write-delayed": CalendarWriteDelayed,
@@ -250,6 +305,8 @@ TYPES: dict[str, type[Event]] = {
     "calendar-connected": CalendarConnected,
     "calendar-reconnect-needed": CalendarReconnectNeeded,
     "calendar-disconnected": CalendarDisconnected,
+    "host-calendars-changed": HostCalendarsChanged,
+    "host-rules-changed": HostRulesChanged,
     "personal-data-erased": PersonalDataErased,
 }
 """Event type (and routing key) to the struct of its data."""

@@ -27,9 +27,17 @@ class Reason(StrEnum):
     TIME_TAKEN = "time-taken"
     CALENDAR_UNREADABLE = "calendar-unreadable"
     HOLD_EXPIRED = "hold-expired"
+    # The host's own rules
+    OUTSIDE_HOURS = "outside-hours"
+    TOO_SHORT_NOTICE = "too-short-notice"
+    DURATION_NOT_OFFERED = "duration-not-offered"
+    DAILY_LIMIT_REACHED = "daily-limit-reached"
     # Changes of a booking
     UNKNOWN_BOOKING = "unknown-booking"
     BOOKING_OVER = "booking-over"
+    BOOKING_NOT_CONFIRMED = "booking-not-confirmed"
+    CHANGE_PENDING = "change-pending"
+    TOO_MANY_CHANGES = "too-many-changes"
     CANCELLED_ON_REQUEST = "cancelled-on-request"
     REMOVED_BY_HOST = "removed-by-host"
     PERSON_ERASED = "person-erased"
@@ -40,6 +48,8 @@ class Reason(StrEnum):
     FOREIGN_ENTRY = "foreign-entry"
     REFUSED_BY_PROVIDER = "refused-by-provider"
     CALENDAR_NOT_FOUND = "calendar-not-found"
+    MOVED_BY_HOST = "moved-by-host"
+    OVERLAPPED_BY_HOST = "overlapped-by-host"
     # Connections
     CONNECTED = "connected"
     RECONNECTED = "reconnected"

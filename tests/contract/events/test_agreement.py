@@ -191,8 +191,9 @@ def _known_exception(document: Json) -> bool:
     choice = publish.EXACTLY_ONE.get(kind)
     if choice and sum(data.get(name) is not None for name in choice) != 1:
         return True
-    if kind not in REQUESTS and data.get("reason", Reason.HOST_BUSY) not in list(Reason):
-        return isinstance(data["reason"], str)
+    reason = data.get("reason")
+    if kind not in REQUESTS and isinstance(reason, str) and reason not in list(Reason):
+        return True
     return any(_lenient(value) for part in (document, data, *_inner(data)) for value in part.values())
 
 

@@ -52,7 +52,7 @@ def _texts(kind: inspect.StrType) -> st.SearchStrategy[str]:
 
 STRATEGIES: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = {
     inspect.StrType: _texts,
-    inspect.IntType: lambda kind: st.integers(kind.ge, 2**63),
+    inspect.IntType: lambda kind: st.integers(kind.ge, 2**63 if kind.le is None else kind.le),
     inspect.DateTimeType: lambda kind: INSTANTS,
     inspect.LiteralType: lambda kind: st.sampled_from(kind.values),
     inspect.EnumType: lambda kind: st.sampled_from(list(kind.cls)),
