@@ -20,7 +20,8 @@ check: setup ## Lint, format, types, and the rules of who may import whom
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-test: setup ## All tests, on a real RabbitMQ and a real MongoDB; two at a time, each with servers of its own
+test: ## All tests, on a real RabbitMQ, MongoDB and browser; two at a time, each with servers of its own
+	@sh deploy/local/bootstrap.sh --browser
 	@.venv/bin/pytest -n 2 --dist loadfile
 
 run: setup ## The main job, live, on this machine; Ctrl-C stops everything. ONCE=1: print lines and end

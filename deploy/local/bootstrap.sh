@@ -1,6 +1,9 @@
 #!/bin/sh
 # Makes a bare Debian or Ubuntu machine ready: a Python environment in .venv, RabbitMQ, and the libraries mongod needs.
 # Safe to repeat; a second run takes no time. Nothing is downloaded but Python packages (by hash) and system packages.
+#
+#   sh deploy/local/bootstrap.sh             what Valet runs on
+#   sh deploy/local/bootstrap.sh --browser   that, and a Chromium for the tests in tests/browser
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -51,6 +54,14 @@ missing_packages() {
         has_library 'libcurl\.so\.4' || echo libcurl4
         has_library 'libssl\.so\.3' || echo libssl3
     fi
+    [ -z "$BROWSER" ] || missing_browser
+}
+
+# Ubuntu has Chromium as a snap only, which needs more than apt-get: there the tests that want a browser are skipped.
+missing_browser() {
+    command -v "${VALET_CHROMIUM:-chromium}" >/dev/null 2>&1 && command -v "${VALET_CHROMEDRIVER:-chromedriver}" >/dev/null 2>&1 && return
+    . /etc/os-release 2>/dev/null || true
+    if [ "${ID:-}" = debian ]; then echo chromium chromium-driver; fi
 }
 
 as_root() {
@@ -158,6 +169,8 @@ sync_packages() {
     fingerprint >"$stamp"
 }
 
+BROWSER=
+[ "${1:-}" != --browser ] || BROWSER=yes
 PYTHON=$(find_python)
 packages=$(missing_packages | tr '\n' ' ')
 # shellcheck disable=SC2086  # a list of words
