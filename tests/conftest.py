@@ -9,9 +9,22 @@ import pytest
 from deploy.local.stack import SERVERS, Stack
 from libs.config.settings import Settings
 from libs.messaging.link import Link
+from tests.traffic.judged import violations
 
 STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / ".valet" / "test"))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+TRAFFIC = STATE / f"traffic-{WORKER}.jsonl"
+os.environ["SANDBOX_TRAFFIC_FILE"] = str(TRAFFIC)  # for every sandbox that this session starts, wherever it runs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _judged_traffic() -> Iterator[None]:
+    """In the end: nothing that Valet asked of a sandbox in this session is beyond the allow-list or unknown to the providers."""
+    TRAFFIC.unlink(missing_ok=True)
+    yield
+    wrong = violations([TRAFFIC])
+    if wrong:
+        pytest.fail("Valet asked of the providers what it must not:\n" + "\n".join(wrong), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -46,13 +46,46 @@ class Slots(msgspec.Struct, frozen=True):
     why: str | None = None
 
 
+class TeamSlot(msgspec.Struct, frozen=True):
+    """A free half-open interval [start, end), and who is free."""
+
+    start: str
+    end: str
+    hosts: tuple[str, ...]
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """How one host's calendars were read; `why` says why the host does not count as free."""
+
+    calendars: tuple[CalendarRead, ...] = ()
+    why: str | None = None
+
+
+class TeamSlots(msgspec.Struct, frozen=True):
+    """Free times of several hosts: of all together, or of any of them."""
+
+    mode: str
+    slots: tuple[TeamSlot, ...] = ()
+    hosts: dict[str, Evidence] = {}
+
+
+class UsedCalendar(msgspec.Struct, frozen=True):
+    """A calendar of a connection, and what it is used for."""
+
+    calendar: str
+    checked: bool
+    written: bool
+
+
 class Connection(msgspec.Struct, frozen=True):
-    """A host's connection to a calendar."""
+    """A host's connection to a provider. `proved_at` is when it last worked."""
 
     connection: str
     provider: str
     state: str
     since: str | None = None
+    proved_at: str | None = None
+    calendars: tuple[UsedCalendar, ...] = ()
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -63,13 +96,41 @@ class Host(msgspec.Struct, frozen=True):
     connections: tuple[Connection, ...] = ()
 
 
+class LifeStep(msgspec.Struct, frozen=True):
+    """One line of a connection's history."""
+
+    state: str
+    at: str
+    reason: str | None = None
+
+
 class Past(msgspec.Struct, frozen=True):
-    """One line of a booking's history."""
+    """One line of a booking's history. `label` is the asker's own reason, `start` and `end` a new time."""
 
     state: str
     at: str
     version: int
     reason: str | None = None
+    label: str | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+class Move(msgspec.Struct, frozen=True):
+    """The time that a booking would move to, and until when that is decided."""
+
+    start: str
+    end: str
+    until: str | None = None
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """What the calendar says that the booking does not: where the entry stands, or what else is there."""
+
+    reason: str | None = None
+    start: str | None = None
+    end: str | None = None
+    at: str | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -94,6 +155,8 @@ class Booking(msgspec.Struct, frozen=True):
     request: dict[str, str] = {}
     history: tuple[Past, ...] = ()
     calendar: Entry | None = None
+    move: Move | None = None
+    conflict: Conflict | None = None
 
 
 class Questions:

@@ -1,47 +1,21 @@
 """The commands, as typer declares them. Each turns words into a question, asks it, and shows the answer."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Group, RenderableType
 
 from deploy.cli import environment, given, views, wish
-from deploy.cli.asking import Booking, ConnectLink, Host, Questions, Slots, understood
-from deploy.cli.errors import ExitCode, Trouble
+from deploy.cli.asking import Booking, ConnectLink, Host, LifeStep, Slots, TeamSlots, understood
+from deploy.cli.base import ANYWHERE, EXIT_CODES, BookingArgument, HostArgument, app, ask, next_minute, screen_of
+from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.screen import Screen
-from libs.config.settings import Settings
-
-ANYWHERE = "--json, --verbose and --env-file FILE may stand anywhere: see `valet --help`."
-EXIT_CODES = """Exit codes:
-
-\b
-  0    done; for `book`: confirmed and written; for `doctor`: all green
-  1    trouble: something does not answer, or is not found
-  2    the command line is not usable
-  3    book: rejected
-  4    book: no outcome, or no entry in the calendar yet, within --wait
-  130  interrupted
-"""
-SETTINGS = """Settings (VALET_*) come from the environment. Where VALET_AMQP_URL is absent they come from .valet/env, which
-the local stack writes."""
-
-app = typer.Typer(
-    name="valet",
-    help="Valet books appointments into people's calendars. This is its operator's command.",
-    epilog=f"{SETTINGS}\n\n{EXIT_CODES}",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
 LONGEST = timedelta(days=62)  # what availability answers at once
-
-HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host, such as dr-example.", show_default=False)]
 
 
 @app.callback()
@@ -78,7 +52,7 @@ def connect(
       valet connect dr-example --provider google
       valet connect dr-example --json
     """
-    screen, answer = _ask(context, "auth", "connect_link", given.checked("HOST", host), provider)
+    screen, answer = ask(context, "auth", "connect_link", given.checked("HOST", host), provider)
     link = understood(answer, ConnectLink, "auth")
     if screen.as_json:
         screen.document({"host": host, **answer})
@@ -88,36 +62,46 @@ def connect(
 
 
 @app.command(epilog=ANYWHERE)
-def slots(
+def slots(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be typed
     context: typer.Context,
-    host: HostArgument,
+    host: Annotated[list[str], typer.Argument(metavar="HOST...", help="One host or several.", show_default=False)],
     begin: Annotated[str, typer.Option("--from", help="From this time or day.  [default: now]")] = "",
     end: Annotated[str, typer.Option("--to", help="Until this time or day.  [default: 7 days later]")] = "",
     duration: Annotated[int, typer.Option(min=1, max=1440, help="Minutes that must be free.")] = 30,
     zone: Annotated[
         str, typer.Option(help="The time zone of days, of times without offset, and of the answer.")
     ] = "UTC",
+    mode: Annotated[
+        Literal["all", "any"] | None,
+        typer.Option(help="Of several hosts: when all are free, or any of them.  [default: all]", show_default=False),
+    ] = None,
+    moving: Annotated[
+        str | None, typer.Option(metavar="BOOKING", help="A booking whose own time counts as free.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show when a host is free.
+    """Show when a host is free, or several together, or any of several.
 
     \b
     Examples:
       valet slots dr-example --from 2030-05-17 --to 2030-05-20 --duration 30 --zone America/New_York
+      valet slots dr-example ms-sample --mode any --duration 45
       valet slots dr-example --from 2030-05-17T09:00-04:00 --to 2030-05-17T17:00-04:00 --duration 45 --json
     """
     where = given.zone(zone)
-    start = given.instant("--from", begin, where, day_is_enough=True) if begin else _now()
+    start = given.instant("--from", begin, where, day_is_enough=True) if begin else next_minute()
     stop = given.instant("--to", end, where, day_is_enough=True) if end else start + timedelta(days=7)
     given.ordered("--from", start, "--to", stop)
     given.near("--from", start, "--to", stop, LONGEST)
-    name = given.checked("HOST", host)
-    screen, answer = _ask(context, "availability", "slots", name, start.isoformat(), stop.isoformat(), duration)
-    found = understood(answer, Slots, "availability")
-    if found.why:
-        raise Trouble(
-            f"no free times can be told for {name}: {found.why}", views.WHY.get(found.why, "run `valet hosts`")
-        )
-    _show_slots(screen, answer, found, where)
+    names = [given.checked("HOST", one) for one in host]
+    span = (start.isoformat(), stop.isoformat(), duration)
+    if len(names) == 1 and mode is None:
+        _slots_of_one(context, names[0], span, where, moving)
+        return
+    if moving is not None:
+        raise Misuse("--moving is for one host", "leave it out, or give one HOST")
+    screen, answer = ask(context, "availability", "team_slots", names, mode or "all", *span)
+    found = understood(answer, TeamSlots, "availability")
+    _show(screen, answer, views.team_slots(found, where))
 
 
 @app.command(epilog=f"{ANYWHERE}\n\n{EXIT_CODES}")
@@ -150,21 +134,21 @@ def book(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be t
             --name "Ada Example" --email ada@example.com --wait 30 --json
     """
     wanted = wish.understood(wish.Typed(host, start, end, minutes, name, email, zone, field or (), title, id, source))
-    raise typer.Exit(wish.book(wanted, environment.settings("amqp_url"), _screen(context), wait))
+    raise typer.Exit(wish.book(wanted, environment.settings("amqp_url"), screen_of(context), wait))
 
 
 @app.command(epilog=ANYWHERE)
 def show(
     context: typer.Context,
-    booking: Annotated[str, typer.Argument(metavar="BOOKING", help="The booking's id, bk_…", show_default=False)],
+    booking: BookingArgument,
 ) -> None:
-    """Show a booking's state and history; nothing personal.
+    """Show a booking's state and history, a move that is not decided, a conflict that was found; nothing personal.
 
     \b
     Example:
       valet show bk_abcdefghijklmnopqrstuvwxyz
     """
-    screen, answer = _ask(context, "booking", "journeys", [given.checked("BOOKING", booking)])
+    screen, answer = ask(context, "booking", "journeys", [given.checked("BOOKING", booking)])
     found = understood(answer, dict[str, Booking | None], "booking").get(booking)
     if found is None:
         raise Trouble(f"there is no booking {booking}", "check the id; `valet book` and the events give it")
@@ -175,19 +159,35 @@ def show(
 
 
 @app.command(epilog=ANYWHERE)
-def hosts(context: typer.Context) -> None:
-    """List the hosts and what they have connected.
+def hosts(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Argument(metavar="[HOST]", help="Only this host, with its history.", show_default=False)
+    ] = None,
+) -> None:
+    """List the hosts: what they have connected, when it last worked, which calendars are used.
 
     \b
-    Example:
+    Examples:
       valet hosts --json
+      valet hosts dr-example
     """
-    screen, answer = _ask(context, "auth", "hosts")
-    found = understood(answer, list[Host], "auth")
-    if screen.as_json:
-        screen.document(answer)
-    else:
-        screen.show(views.hosts(found))
+    wanted = given.checked("HOST", host) if host is not None else None
+    screen, answer = ask(context, "auth", "hosts")
+    rows = [row for row in answer if wanted in (None, row.get("host"))]
+    if wanted is None:
+        _show(screen, rows, views.hosts(understood(rows, list[Host], "auth")))
+        return
+    if not rows:
+        raise Trouble(
+            f"nobody called {wanted} is known", "see `valet hosts`, or connect a calendar with `valet connect`"
+        )
+    _, history = ask(context, "auth", "history", wanted)
+    shown = Group(
+        views.hosts(understood(rows, list[Host], "auth")),
+        views.life(understood(history, dict[str, list[LifeStep]], "auth")),
+    )
+    _show(screen, {**rows[0], "history": history}, shown)
 
 
 @app.command(epilog=ANYWHERE)
@@ -207,33 +207,24 @@ def doctor(
 
     from deploy.cli.doctor import command as doctor_command  # noqa: PLC0415 - heavy, and only needed here
 
-    good = doctor_command.examine(dict(os.environ), _screen(context), patience)
+    good = doctor_command.examine(dict(os.environ), screen_of(context), patience)
     raise typer.Exit(int(ExitCode.OK if good else ExitCode.TROUBLE))
 
 
-def _screen(context: typer.Context) -> Screen:
-    return cast(Screen, context.obj)
+def _slots_of_one(
+    context: typer.Context, name: str, span: tuple[str, str, int], where: ZoneInfo, moving: str | None
+) -> None:
+    more = (given.checked("BOOKING", moving),) if moving is not None else ()
+    screen, answer = ask(context, "availability", "slots", name, *span, *more)
+    found = understood(answer, Slots, "availability")
+    if found.why:
+        do = views.WHY.get(found.why, "run `valet hosts`")
+        raise Trouble(f"no free times can be told for {name}: {found.why}", do)
+    _show(screen, answer, views.slots(found, where))
 
 
-def _ask(context: typer.Context, service: str, method: str, *args: Any) -> tuple[Screen, Any]:
-    questions = Questions(_settings())
-    try:
-        return _screen(context), questions(service, method, *args)
-    finally:
-        questions.close()
-
-
-def _settings() -> Settings:
-    return environment.settings("amqp_url")
-
-
-def _show_slots(screen: Screen, answer: Any, found: Slots, where: ZoneInfo) -> None:
+def _show(screen: Screen, document: Any, shown: RenderableType) -> None:
     if screen.as_json:
-        screen.document(answer)
+        screen.document(document)
     else:
-        screen.show(views.slots(found, where))
-
-
-def _now() -> datetime:
-    """The next full minute."""
-    return (datetime.now(UTC) + timedelta(minutes=1)).replace(second=0, microsecond=0)
+        screen.show(shown)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -10,12 +10,17 @@ import msgspec
 from deploy.cli.errors import Misuse
 from libs.contracts.events import Address, BookingId, EventId, HostId, Name, Source, Title
 
+_Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
+_Connection = Annotated[str, msgspec.Meta(pattern=r"^cn_[a-z2-7]{26}\Z")]
+
 KINDS: dict[str, tuple[Any, str]] = {
     "HOST": (HostId, "use small letters, digits, '.', '_' and '-', 64 at most, such as dr-example"),
     "BOOKING": (BookingId, "use the id that events and `valet book` give, such as bk_ and 26 letters and digits"),
     "--id": (EventId, "use visible ASCII without '@', 200 characters at most"),
     "--source": (Source, "use visible ASCII without '@', 200 characters at most, such as urn:example:front-desk"),
     "--name": (Name, "give 1 to 200 characters"),
+    "--label": (_Label, "use small letters, digits and '-', 64 at most, such as host-is-ill"),
+    "--connection": (_Connection, "use the id that `valet hosts` shows, cn_ and 26 letters and digits"),
     "--title": (Title, "give 1 to 200 characters"),
 }
 ADDRESS = "give an e-mail address, such as ada@example.com"

@@ -154,7 +154,7 @@ def _follow(journey: Journey, ear: Ear, questions: Questions, deadline: float, c
 
 
 @contextmanager
-def shown(journey: Journey, screen: Screen) -> Iterator[Callable[[], None]]:
+def shown(journey: views.Followed, screen: Screen) -> Iterator[Callable[[], None]]:
     """Show the journey: redrawn on a terminal, step by step elsewhere, not at all with --json. Gives what to call on news."""
     if screen.live:
         with Live(views.journey(journey), console=screen.out, refresh_per_second=10) as live:

@@ -15,7 +15,7 @@ import requests
 
 from deploy.cli.errors import ExitCode, Trouble
 from deploy.cli.screen import Screen
-from deploy.demo import evidence, farewell, journeys, setup
+from deploy.demo import evidence, farewell, journeys, page, setup
 from deploy.demo.progress import heading, step
 from deploy.demo.setup import Stage
 from deploy.local.errors import StackError
@@ -78,6 +78,7 @@ def _perform(stage: Stage, screen: Screen) -> bool:
     rows = journeys.play(stage, block, screen)
     heading(screen, "Evidence")
     proven = evidence.show(stage, rows, block, since, screen)
+    proven = page.show(stage, screen) and proven
     good = proven and all(row.as_expected for row in rows)
     screen.line()
     verdict = "every outcome was as expected" if good else "NOT every outcome was as expected"

@@ -53,6 +53,7 @@ def places(stage: Stage) -> list[tuple[str, str]]:
         if "probes-" in name
     ]
     return [
+        ("a page to book from", urls["example-site"]),
         ("connect page", f"{urls['pages']}/connect/...  (`valet connect HOST` makes the link)"),
         *metrics,
         ("broker UI", f"{urls['rabbitmq-ui']}  (user valet-operator)"),

@@ -42,7 +42,7 @@ class Stage:
         services = [part for part in PARTS if part not in SERVERS]
         with step(screen, "RabbitMQ, MongoDB and the calendar sandbox, over TLS on this machine alone"):
             self.stack.start(SERVERS)
-        with step(screen, f"the services: {', '.join(services)}"):
+        with step(screen, f"the services, and a site that books with them: {', '.join(services)}"):
             self.stack.start(services)
         self.operator: Mapping[str, str] = self.stack.env("operator")
         self.sandbox = SandboxAdmin(self.stack.urls()["sandbox"], self.operator["VALET_CA_BUNDLE"])

@@ -38,7 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what runs, and where")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
-    env = commands.add_parser("env", help="the settings of a service, of `operator` or of `emitter`; holds passwords")
+    env = commands.add_parser(
+        "env", help="the settings of a service, of operator, emitter or example-site; holds passwords"
+    )
     env.add_argument("who")
     env.set_defaults(run=_env)
     for name, action, text in (

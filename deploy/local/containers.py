@@ -17,13 +17,21 @@ from pathlib import Path
 from pymongo.errors import PyMongoError
 
 from deploy.local.certs import LOCAL_HOSTS, ensure_certificates
-from deploy.local.environment import Seat, Site, emitter_environment, operator_environment, service_environment
+from deploy.local.environment import (
+    ExampleSeat,
+    Seat,
+    Site,
+    emitter_environment,
+    example_site_environment,
+    operator_environment,
+    service_environment,
+)
 from deploy.local.keyrings import SEALING_SERVICES, ensure_keyring
 from deploy.local.layout import write_file
 from deploy.local.mongo_users import Server, bootstrap
 from deploy.local.mongod import REPLICA_SET, USERS, mongod_conf
-from deploy.local.passwords import ensure_passwords
-from deploy.local.programs import SERVICES
+from deploy.local.passwords import LINKS_SECRET, ensure_passwords
+from deploy.local.programs import EXAMPLE_SITE, SERVICES
 from deploy.rabbitmq.config import BrokerConfig, rabbitmq_conf
 from deploy.rabbitmq.definitions import definitions, user_names
 
@@ -34,10 +42,10 @@ APPLICATION, DATABASE, BROKER = 10001, 999, 999  # user ids in the images
 # every *.localhost for their own machine (RFC 6761), and in the containers' network it is the sandbox's alias.
 SANDBOX_HOST = "sandbox.localhost"
 HOSTS: Mapping[str, Sequence[str]] = {
-    **{name: (name, *LOCAL_HOSTS) for name in ("rabbitmq", "mongod", *SERVICES)},
+    **{name: (name, *LOCAL_HOSTS) for name in ("rabbitmq", "mongod", *SERVICES, EXAMPLE_SITE)},
     "sandbox": (SANDBOX_HOST, *LOCAL_HOSTS),
 }
-PAGES, PROBES, SANDBOX = 8443, 9443, 8450
+PAGES, PROBES, SANDBOX, EXAMPLE = 8443, 9443, 8450, 8444
 
 
 def make_files(made: Path = MADE) -> None:
@@ -55,6 +63,7 @@ def make_files(made: Path = MADE) -> None:
     site = _site(passwords)
     for service in SERVICES:
         _make_service(made / service, service, site)
+    _write_settings(made / EXAMPLE_SITE / "env", example_site_environment(site, _example_seat(passwords)))
     _write_settings(
         made / "operator" / "env",
         operator_environment(site, {service: f"https://{service}:{PROBES}" for service in SERVICES}),
@@ -81,7 +90,7 @@ def make_users(made: Path = MADE) -> None:
 
 def _password_names() -> list[str]:
     users = [f"rabbitmq/{user}" for user in user_names()] + [f"mongod/{user}" for user in USERS]
-    return [*users, "mongod-cluster-key"]
+    return [*users, "mongod-cluster-key", LINKS_SECRET]
 
 
 def _of(passwords: Mapping[str, str], server: str) -> dict[str, str]:
@@ -145,6 +154,16 @@ def _make_service(folder: Path, service: str, site: Site) -> None:
         keyring=f"{HERE}/keyring.json" if seals else None,
     )
     _write_settings(folder / "env", service_environment(site, seat))
+
+
+def _example_seat(passwords: Mapping[str, str]) -> ExampleSeat:
+    return ExampleSeat(
+        listen=f"0.0.0.0:{EXAMPLE}",
+        certificate=f"{HERE}/server.pem",
+        key=f"{HERE}/server.key",
+        secret=passwords[LINKS_SECRET],
+        valet_url=f"https://auth:{PAGES}",
+    )
 
 
 def _write_settings(file: Path, settings: Mapping[str, str]) -> None:

@@ -1,7 +1,9 @@
 """The settings (VALET_*) that each process of the stack gets. One page for all of them."""
 
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 from deploy.sandbox.registrations import (
@@ -12,6 +14,11 @@ from deploy.sandbox.registrations import (
 )
 
 VHOST = "valet"
+# The made-up hosts of the demonstration, as the example site offers them.
+EXAMPLE_HOSTS = [
+    {"host": "dr-example", "name": "Dr. Example", "about": "First visits and check-ups", "minutes": [30, 45, 60]},
+    {"host": "ms-sample", "name": "Ms. Sample", "about": "Advice on everything", "minutes": [30]},
+]
 RUNTIME = {"EVENTLET_NO_GREENDNS": "yes", "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
 
 
@@ -42,6 +49,17 @@ class Seat:
     probes_listen: str
     pages_listen: str | None = None
     keyring: str | None = None
+
+
+@dataclass(frozen=True)
+class ExampleSeat:
+    """What the example site has to itself. `valet_url` where it reaches Valet's pages under another address than browsers do."""
+
+    listen: str
+    certificate: str
+    key: str
+    secret: str = field(repr=False)
+    valet_url: str | None = None
 
 
 def service_environment(site: Site, seat: Seat) -> dict[str, str]:
@@ -75,6 +93,22 @@ def operator_environment(site: Site, probes: Mapping[str, str]) -> dict[str, str
 def emitter_environment(site: Site) -> dict[str, str]:
     """What another service needs to take part: the bus and whom to trust."""
     return {**RUNTIME, "VALET_AMQP_URL": _amqp_url(site, "emitter-demo"), "VALET_CA_BUNDLE": site.ca_bundle}
+
+
+def example_site_environment(site: Site, seat: ExampleSeat) -> dict[str, str]:
+    """The settings of the example site, which is just another emitter: see deploy/example-site/README.md."""
+    return {
+        **RUNTIME,
+        "SITE_AMQP_URL": _amqp_url(site, "emitter-demo"),
+        "SITE_CA_BUNDLE": site.ca_bundle,
+        "SITE_VALET_URL": seat.valet_url or site.public_url,
+        "SITE_SECRET": seat.secret,
+        "SITE_TLS_CERT": seat.certificate,
+        "SITE_TLS_KEY": seat.key,
+        "SITE_LISTEN": seat.listen,
+        "SITE_HOSTS": os.environ.get("SITE_HOSTS") or json.dumps(EXAMPLE_HOSTS),
+        "SITE_ZONE": os.environ.get("SITE_ZONE") or "America/New_York",
+    }
 
 
 def provider_settings(site: Site) -> dict[str, str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from deploy.local.layout import read_table, write_table
 
+LINKS_SECRET = "example-site/links"  # what the example site signs its links with
+
 
 def ensure_passwords(file: Path, names: Iterable[str]) -> dict[str, str]:
     """The kept password of every name; new ones are made for names that have none. URL-safe, 192 bits each."""

@@ -18,6 +18,7 @@ PREFERRED: Mapping[str, int] = {
     "mongod": 27117,
     "sandbox": 8450,
     "pages-auth": 8443,
+    "example-site": 8444,
     "probes-auth": 9101,
     "probes-availability": 9102,
     "probes-booking": 9103,

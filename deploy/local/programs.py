@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.local.layout import Layout
+from deploy.local.layout import REPOSITORY, Layout
 from deploy.local.part import Part
 from deploy.local.ports import Ports
 
@@ -19,6 +19,7 @@ SERVICES: Mapping[str, str] = {
     "booking": "booking",
     "calendar-writer": "calendar_writer",
 }
+EXAMPLE_SITE = "example-site"
 Env = Callable[[], Mapping[str, str]]
 
 
@@ -57,6 +58,19 @@ def sandbox_part(layout: Layout, ports: Ports, env: Env) -> Part:
         return None if ready_file.exists() else "the calendar sandbox has not written its ready file"
 
     return Part("sandbox", ["sandbox"], lambda: ready_file.unlink(missing_ok=True), command, env, problem)
+
+
+def example_site_part(layout: Layout, ports: Ports, env: Env) -> Part:
+    """The example site: another service, so it is started as one, from its own folder."""
+    url = f"https://localhost:{ports.get(EXAMPLE_SITE)}/ready"
+    return Part(
+        name=EXAMPLE_SITE,
+        ports=[EXAMPLE_SITE],
+        prepare=lambda: None,
+        command=lambda: [sys.executable, "-m", "example_site"],
+        env=lambda: {**env(), "PYTHONPATH": str(REPOSITORY / "deploy" / "example-site")},
+        problem=lambda: probe(url, layout.certs / "ca.pem"),
+    )
 
 
 def service_part(layout: Layout, ports: Ports, name: str, env: Env) -> Part:

@@ -8,9 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 from deploy.local.certs import ensure_certificates
 from deploy.local.environment import (
+    ExampleSeat,
     Seat,
     Site,
     emitter_environment,
+    example_site_environment,
     operator_environment,
     service_environment,
 )
@@ -18,8 +20,9 @@ from deploy.local.errors import StackError
 from deploy.local.keyrings import SEALING_SERVICES, ensure_keyring
 from deploy.local.layout import DEFAULT_STATE, Layout, write_file
 from deploy.local.mongod import REPLICA_SET, mongo_passwords
+from deploy.local.passwords import LINKS_SECRET, ensure_passwords
 from deploy.local.ports import PREFERRED, Ports
-from deploy.local.programs import SERVICES, service_of
+from deploy.local.programs import EXAMPLE_SITE, SERVICES, service_of
 from deploy.local.rabbitmq import broker_passwords
 
 
@@ -52,13 +55,16 @@ class LocalSite:
         return url if url and unquote(urlsplit(url).password or "") not in own else None
 
     def env(self, who: str) -> dict[str, str]:
-        """The settings of a service process (`booking`, `booking-2`), of `operator` or of `emitter`."""
+        """The settings of a service process (`booking`, `booking-2`), of `operator`, `emitter` or `example-site`."""
         if who == "operator":
             return operator_environment(self.describe(), {name: self.probes_url(name) for name in SERVICES})
         if who == "emitter":
             return emitter_environment(self.describe())
+        if who == EXAMPLE_SITE:
+            return example_site_environment(self.describe(), self._example_seat())
         if service_of(who) is None:
-            raise StackError(f"no settings for {who!r}. There are: {', '.join(SERVICES)}, operator, emitter")
+            known = ", ".join((*SERVICES, "operator", "emitter", EXAMPLE_SITE))
+            raise StackError(f"no settings for {who!r}. There are: {known}")
         return service_environment(self.describe(), self._seat(who))
 
     def write_env_file(self) -> None:
@@ -74,6 +80,7 @@ class LocalSite:
         site = self.describe()
         return {
             "pages": site.public_url,
+            EXAMPLE_SITE: f"https://localhost:{self.ports.get(EXAMPLE_SITE)}",
             "rabbitmq-ui": f"https://localhost:{self.ports.get('rabbitmq-ui')}",
             "sandbox": site.sandbox_url,
             **{f"probes-{name}": self.probes_url(name) for name in SERVICES},
@@ -104,6 +111,15 @@ class LocalSite:
             probes_listen=f"127.0.0.1:{self.ports.get(f'probes-{part}')}",
             pages_listen=f"127.0.0.1:{self.ports.get(f'pages-{part}')}" if service == "auth" else None,
             keyring=str(self.keyring(service)) if service in SEALING_SERVICES else None,
+        )
+
+    def _example_seat(self) -> ExampleSeat:
+        kept = ensure_passwords(self.layout.passwords_file, [LINKS_SECRET])
+        return ExampleSeat(
+            listen=f"127.0.0.1:{self.ports.get(EXAMPLE_SITE)}",
+            certificate=str(self.layout.certs / "services.pem"),
+            key=str(self.layout.certs / "services.key"),
+            secret=kept[LINKS_SECRET],
         )
 
     def _bundle(self) -> str:

@@ -14,12 +14,21 @@ from deploy.local.errors import StackError
 from deploy.local.layout import DEFAULT_STATE, REPOSITORY
 from deploy.local.mongod import mongod_part
 from deploy.local.part import Part
-from deploy.local.programs import SERVICES, inherited, part_name, sandbox_part, service_of, service_part
+from deploy.local.programs import (
+    EXAMPLE_SITE,
+    SERVICES,
+    example_site_part,
+    inherited,
+    part_name,
+    sandbox_part,
+    service_of,
+    service_part,
+)
 from deploy.local.rabbitmq import epmd_part, node_environment, rabbitmq_part, script
 from deploy.local.site import LocalSite
 
 SERVERS = ("rabbitmq", "mongod", "sandbox")
-PARTS = (*SERVERS, *SERVICES)
+PARTS = (*SERVERS, *SERVICES, EXAMPLE_SITE)
 POLL = 0.1  # seconds
 DEAD_WITHIN = 5.0  # seconds; a kill is not instant on a busy machine
 
@@ -92,11 +101,11 @@ class Stack:
         return processes.running(self.layout, part) is not None
 
     def env(self, who: str) -> dict[str, str]:
-        """The settings of a service process (`booking`, `booking-2`), of `operator` or of `emitter`."""
+        """The settings of a service process (`booking`, `booking-2`), of `operator`, `emitter` or `example-site`."""
         return self.site.env(who)
 
     def urls(self) -> dict[str, str]:
-        """Addresses for people: `pages`, `rabbitmq-ui`, `sandbox`, `probes-<service>`."""
+        """Addresses for people: `pages`, `example-site`, `rabbitmq-ui`, `sandbox`, `probes-<service>`."""
         return self.site.urls()
 
     def status(self) -> dict[str, dict[str, str | int | None]]:
@@ -129,6 +138,8 @@ class Stack:
             return mongod_part(layout, ports)
         if name == "sandbox":
             return sandbox_part(layout, ports, lambda: inherited(RUNTIME))
+        if name == EXAMPLE_SITE:
+            return example_site_part(layout, ports, lambda: inherited(self.env(name)))
         return service_part(layout, ports, name, lambda: inherited(self.env(name)))
 
     def _start_together(self, names: Sequence[str]) -> None:

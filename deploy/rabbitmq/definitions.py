@@ -8,10 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from deploy.rabbitmq.rights import Rights, of_other, of_service
+from libs.messaging import topology
+
 ACCESS_FILE = Path(__file__).with_name("access.toml")
-EVENTS_EXCHANGE = "events"
 
 Json = dict[str, object]
+
+
+class Service(TypedDict):
+    """One `[[services]]` row."""
+
+    name: str
+    publish: Sequence[str]
+    consume: Sequence[str]
+    ask: Sequence[str]
 
 
 class _UserRow(TypedDict):
@@ -22,52 +33,63 @@ class _UserRow(TypedDict):
 
 
 class User(_UserRow, total=False):
-    """One `[[users]]` row."""
+    """One `[[users]]` row. Without `publish` it may use every routing key."""
 
     tags: Sequence[str]
     publish: Sequence[str]
-    subscribe: Sequence[str]
-
-
-class Exchange(TypedDict):
-    name: str
-    type: str
+    consume: Sequence[str]
+    ask: Sequence[str]
 
 
 class Access(TypedDict):
     """The whole file."""
 
     vhost: str
-    exchanges: Sequence[Exchange]
+    services: Sequence[Service]
     users: Sequence[User]
 
 
 def load_access(file: Path = ACCESS_FILE) -> Access:
+    """The file's rows."""
     return tomllib.loads(file.read_text())  # type: ignore[return-value]  # the file is ours; a test checks its shape
 
 
 def user_names(access: Access | None = None) -> list[str]:
-    return [user["name"] for user in (access or load_access())["users"]]
+    """Everybody who logs in to the broker."""
+    return list(rights(access or load_access()))
+
+
+def rights(access: Access) -> dict[str, Rights]:
+    """User name to what that user may do."""
+    services = {
+        f"valet-{row['name']}": of_service(row["name"], row["publish"], row["consume"], row["ask"])
+        for row in access["services"]
+    }
+    return services | {row["name"]: _other(row) for row in access["users"]}
 
 
 def definitions(passwords: Mapping[str, str], access: Access | None = None) -> Json:
     """The definitions document (https://www.rabbitmq.com/docs/definitions) with hashed passwords.
 
+    With it stand the exchanges and the delays, which no service has the right to make. In a cluster import it once all nodes
+    are up: a quorum queue has its replicas on the nodes that are there when it is made.
     Raises ValueError, naming the user, if a password is missing.
     """
     access = access or load_access()
-    missing = [user["name"] for user in access["users"] if not passwords.get(user["name"])]
+    allowed = rights(access)
+    missing = [name for name in allowed if not passwords.get(name)]
     if missing:
         raise ValueError(f"no password for the RabbitMQ user(s) {', '.join(missing)}")
     vhost = access["vhost"]
+    tags = {row["name"]: list(row.get("tags", ())) for row in access["users"]}
     return {
         "vhosts": [{"name": vhost}],
-        "users": [_user(user, passwords[user["name"]]) for user in access["users"]],
-        "permissions": [_permission(user, vhost) for user in access["users"]],
-        "topic_permissions": [_topic_permission(user, vhost) for user in access["users"] if "publish" in user],
-        "exchanges": [_exchange(exchange, vhost) for exchange in access["exchanges"]],
-        "queues": [],
-        "bindings": [],
+        "users": [_user(name, passwords[name], tags.get(name, [])) for name in allowed],
+        "permissions": [_permission(name, one, vhost) for name, one in allowed.items()],
+        "topic_permissions": [row for name, one in allowed.items() for row in _topic_permissions(name, one, vhost)],
+        "exchanges": [_exchange(name, kind, vhost) for name, kind in topology.EXCHANGES.items()],
+        "queues": [_delay(rung, vhost) for rung in topology.LADDER],
+        "bindings": [_into_delay(rung, vhost) for rung in topology.LADDER],
         "parameters": [],
         "policies": [],
     }
@@ -79,47 +101,68 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def _user(user: User, password: str) -> Json:
+def _other(row: User) -> Rights:
+    keys = {}
+    if "publish" in row:
+        keys = dict(of_other(row["publish"], row.get("consume", ()), row.get("ask", ())))
+    return Rights(row["configure"], row["write"], row["read"], keys)
+
+
+def _user(name: str, password: str, tags: Sequence[str]) -> Json:
     return {
-        "name": user["name"],
+        "name": name,
         "password_hash": hash_password(password),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": list(user.get("tags", ())),
+        "tags": tags,
     }
 
 
-def _permission(user: User, vhost: str) -> Json:
+def _permission(name: str, allowed: Rights, vhost: str) -> Json:
     return {
-        "user": user["name"],
+        "user": name,
         "vhost": vhost,
-        "configure": user["configure"],
-        "write": user["write"],
-        "read": user["read"],
+        "configure": allowed.configure,
+        "write": allowed.write,
+        "read": allowed.read,
     }
 
 
-def _topic_permission(user: User, vhost: str) -> Json:
+def _topic_permissions(name: str, allowed: Rights, vhost: str) -> list[Json]:
+    return [
+        {"user": name, "vhost": vhost, "exchange": exchange, "write": keys.write, "read": keys.read}
+        for exchange, keys in allowed.topics.items()
+    ]
+
+
+def _exchange(name: str, kind: str, vhost: str) -> Json:
     return {
-        "user": user["name"],
+        "name": name,
         "vhost": vhost,
-        "exchange": EVENTS_EXCHANGE,
-        "write": _any_of(user.get("publish", ())),
-        "read": _any_of(user.get("subscribe", ())),
-    }
-
-
-def _any_of(event_types: Sequence[str]) -> str:
-    # "^$" and not "": RabbitMQ takes an empty topic pattern for "anything".
-    return f"^({'|'.join(event_types)})$" if event_types else "^$"
-
-
-def _exchange(exchange: Exchange, vhost: str) -> Json:
-    return {
-        "name": exchange["name"],
-        "vhost": vhost,
-        "type": exchange["type"],
+        "type": kind,
         "durable": True,
         "auto_delete": False,
         "internal": False,
+        "arguments": {},
+    }
+
+
+def _delay(rung: topology.Rung, vhost: str) -> Json:
+    return {
+        "name": rung.queue,
+        "vhost": vhost,
+        "type": "quorum",
+        "durable": True,
+        "auto_delete": False,
+        "arguments": rung.arguments,
+    }
+
+
+def _into_delay(rung: topology.Rung, vhost: str) -> Json:
+    return {
+        "source": rung.exchange,
+        "vhost": vhost,
+        "destination": rung.queue,
+        "destination_type": "queue",
+        "routing_key": "#",
         "arguments": {},
     }

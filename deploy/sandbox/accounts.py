@@ -42,12 +42,10 @@ class Account:
         return self.main if calendar_id == "primary" else self.calendars.get(calendar_id)
 
     def find(self, event_id: str) -> tuple[Calendar, Event] | None:
-        """An event of any of the calendars, with the calendar it is in."""
-        for calendar in self.calendars.values():
-            event = calendar.events.get(event_id)
-            if event is not None:
-                return calendar, event
-        return None
+        """An event of any of the calendars, with the calendar it is in; one that stands comes before one that is cancelled."""
+        held = ((calendar, calendar.events.get(event_id)) for calendar in self.calendars.values())
+        found = [(calendar, event) for calendar, event in held if event is not None]
+        return min(found, key=lambda pair: pair[1].cancelled, default=None)
 
 
 def tenant_of(domain: str) -> str:

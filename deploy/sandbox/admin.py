@@ -89,9 +89,15 @@ def change_event(world: World, request: Request, body: bytes) -> Any:
     if found is None:
         raise AdminError("the account has no event of that id", 404)
     calendar, event = found
-    start, end = orders.apply_change(account, event, _read(body, orders.ChangeOrder))
-    calendar.change(event, start, end, event.properties)
-    return event_view(account, calendar, event)
+    order = _read(body, orders.ChangeOrder)
+    there = account.calendar(order.calendar) if order.calendar else calendar
+    if there is None:
+        raise AdminError(f"calendar: the account has no calendar {order.calendar}", 404)
+    start, end = orders.apply_change(account, event, order)
+    if there is not calendar:
+        calendar.hand_over(event, there, leaves_trace=account.provider == "google")
+    there.change(event, start, end, event.properties)
+    return event_view(account, there, event)
 
 
 def delete_event(world: World, request: Request, _: bytes) -> Any:

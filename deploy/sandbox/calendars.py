@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -67,6 +67,17 @@ class Calendar:
         """Take an event out altogether (Microsoft's way; Google keeps it as cancelled)."""
         self._unindex(event)
         del self.events[event.id]
+
+    def hand_over(self, event: Event, there: "Calendar", *, leaves_trace: bool) -> None:
+        """Move an event to another calendar of the same account; with Google it can still be read here, as cancelled."""
+        self.remove(event)
+        if leaves_trace:
+            fields = {**event.fields, "status": "cancelled"}
+            trace = replace(event, fields=fields, cancelled=True, version=event.version + 1, updated=now())
+            self.events[event.id] = trace
+            self._index(trace)
+        there.events[event.id] = event
+        there._index(event)
 
     def between(self, start: datetime, end: datetime) -> list[Event]:
         """The events that overlap [start, end), in order of their start."""

@@ -68,7 +68,8 @@ class SandboxAdmin:
         return str(self._call("POST", "/events", body)["id"])
 
     def change_event(self, provider: Provider, email: str, event: str, **changes: Any) -> dict[str, Any]:
-        """Change an event as the person would. `changes`: start, end, title, show_as."""
+        """Change an event as the person would. `changes`: start, end, title, show_as, all_day (with days as start and end),
+        calendar (moves it there)."""
         body = {name: _text(value) for name, value in changes.items()}
         return dict(self._call("PATCH", f"/events/{quote(event, safe='')}", body, provider=provider, email=email))
 

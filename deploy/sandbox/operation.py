@@ -21,9 +21,10 @@ Door = Callable[[Call], Response | None]  # checks the token and its scopes; an 
 class Operation:
     """One named operation (`google.events.insert`), as Starlette routes it."""
 
-    def __init__(self, world: World, name: str, handler: Handler, door: Door | None = None) -> None:
+    def __init__(self, world: World, name: str, path: str, handler: Handler, door: Door | None = None) -> None:
         self.world = world
         self.name = name
+        self.path = path
         self.handler = handler
         self.door = door
         self.provider: Provider = "google" if name.startswith("google.") else "microsoft"
@@ -33,6 +34,7 @@ class Operation:
         call = await self._read(Request(scope, receive))
         account = self._account(call)
         entry = self.world.log.add(_entry(call, account))
+        self.world.traffic.add(entry, self.path)
         call.fault = self.world.faults.choose(self.name, account.email if account else "")
         entry["fault"] = call.fault.spec.kind if call.fault else ""
         with _InFlight(self.world, account):
@@ -84,6 +86,7 @@ def _entry(call: Call, account: Account | None) -> dict[str, Any]:
         "query": shown_query(call.query),
         "headers": {name: call.headers[name] for name in HEADERS if name in call.headers},
         "fields": _body_fields(call),
+        "scopes": sorted(call.token.scopes) if call.token else [],
         "status": 0,
         "fault": "",
     }

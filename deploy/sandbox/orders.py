@@ -79,6 +79,8 @@ class ChangeOrder(Order):
     end: str = ""
     title: str | None = None
     show_as: ShowAs | None = None
+    all_day: bool | None = None
+    calendar: str = ""
 
 
 def span_of(account: Account, start: str, end: str, all_day: bool) -> tuple[datetime, datetime]:
@@ -146,13 +148,18 @@ def _microsoft_fields(order: EventOrder) -> dict[str, Any]:
 
 def apply_change(account: Account, event: Event, order: ChangeOrder) -> tuple[datetime, datetime]:
     """Change the event's fields; its new span. ValueError if a time is malformed."""
-    all_day = "date" in event.fields["start"] or bool(event.fields.get("isAllDay"))
+    was_all_day = "date" in event.fields["start"] or bool(event.fields.get("isAllDay"))
+    all_day = was_all_day if order.all_day is None else order.all_day
+    if all_day != was_all_day and not (order.start and order.end):
+        raise ValueError("all_day: start and end are needed with it")
     was = (event.start.isoformat(), event.end.isoformat())
     if order.start or order.end:
         when = span_of(account, order.start or was[0], order.end or was[1], all_day)
     else:
         when = (event.start, event.end)
     fields = {**event.fields, **time_fields(account, when, all_day)}
+    if account.provider == "microsoft":
+        fields["isAllDay"] = all_day
     if order.title is not None:
         fields["summary" if account.provider == "google" else "subject"] = order.title
     if order.show_as is not None:

@@ -13,9 +13,15 @@ from deploy.sandbox.server import Server, configured, port_of
 
 
 @contextmanager
-def running(cert: Path | str, key: Path | str, host: str = "127.0.0.1", name: str = "localhost") -> Iterator[str]:
+def running(
+    cert: Path | str,
+    key: Path | str,
+    host: str = "127.0.0.1",
+    name: str = "localhost",
+    traffic: Path | None = None,
+) -> Iterator[str]:
     """Serve a new sandbox until the block ends; gives the base URL, `https://<name>:<port>`. RuntimeError if it does not start."""
-    with serving(create_app(), cert, key, host) as port:
+    with serving(create_app(traffic), cert, key, host) as port:
         yield f"https://{name}:{port}"
 
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from deploy.sandbox.faults import Faults
 from deploy.sandbox.grants import Grants
 from deploy.sandbox.registrations import Registration, defaults
 from deploy.sandbox.requestlog import RequestLog
+from deploy.sandbox.traffic import Traffic
 
 PENDING: Final = 5_000
 
@@ -32,11 +34,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class World:
     """The state of both providers."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Path | None = None) -> None:
         self.settings = Settings()
         self.registrations: dict[tuple[Provider, str], Registration] = defaults()
         self.faults = Faults()
         self.log = RequestLog()
+        self.traffic = Traffic(traffic)
         self.clear()
 
     def clear(self) -> None:

@@ -1,4 +1,5 @@
-"""The published contract: one JSON Schema (draft 2020-12) per event type, and one for the envelope around it.
+"""The published contract: one JSON Schema (draft 2020-12) per event type, one for the envelope around it, and two per
+question that other services may put, for its arguments and for its answer.
 
     python -m libs.contracts.publish            write libs/contracts/schemas/
     python -m libs.contracts.publish --check    exit 1 and name the files that differ from the typed code
@@ -18,6 +19,7 @@ import msgspec
 
 from libs.contracts.codec import Envelope
 from libs.contracts.events import REQUESTS, TYPES
+from libs.contracts.questions import PUBLIC
 from libs.contracts.reasons import Reason
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -32,26 +34,33 @@ EXACTLY_ONE = {"booking-requested": ("invitee", "sealed"), "erasure-requested": 
 WORDS = {
     "address": "An e-mail address.",
     "answer": "The invitee's answer to one question; the question is the key.",
+    "as_of": "When the calendar was read. RFC 3339.",
     "asked": "What was asked for and refused.",
     "attempt": "How often Valet has tried to write this entry, counted from 1.",
     "booking": "A booking, as Valet calls it.",
     "buffer_after_minutes": "Minutes kept free after each booking.",
     "buffer_before_minutes": "Minutes kept free before each booking.",
+    "calendars": "What the answer rests on: every calendar of the host that is checked.",
     "change": "Which cancellation or reschedule this answers: the `source` and `id` of that CloudEvent.",
+    "complete": "Whether the calendar was read wholly. If not, `why` says what is wrong, and no time counts as free.",
     "connection": "A host's connection to one calendar, as Valet calls it.",
     "count": "How many were found.",
     "daily_limit": "How many bookings may start on one day in the host's time zone.",
     "data": "What happened. The schema of the event's type says what belongs here.",
     "datacontenttype": "application/json, if given.",
+    "duration_minutes": "How long a slot shall be. A multiple of the grid (5 minutes, unless the operator set another).",
     "email": "An e-mail address. Valet judges it and answers `invalid-email` to one that cannot be.",
     "end": "The first instant that no longer belongs to it. RFC 3339; the offset is mandatory.",
     "erased_at": "When it was erased. RFC 3339; the offset is mandatory.",
     "fields": "What the invitee answered: question to answer.",
     "found": "What the calendar says instead.",
     "host": "A host, as the services around Valet call them. Never an address.",
+    "hosts": "Hosts, as the services around Valet call them.",
     "id": "Together with `source` the identity of an event. Visible ASCII, no `@`.",
     "invitee": "Who books. Give this or `sealed`, never both.",
+    "mode": "`all`: when every host is free. `any`: when at least one is.",
     "moves": "The time that the booking has until the move is decided.",
+    "moving": "A booking that shall move: the time it takes itself counts as free.",
     "name": "How the invitee is called.",
     "outcome": "What became of it.",
     "person": "The person, as a keyed digest that only Valet can compute.",
@@ -59,6 +68,7 @@ WORDS = {
     "reason": "A label of the emitter's own, kept with the history. Kebab-case, no free text.",
     "request": "Which request this answers: the `source` and `id` of that CloudEvent.",
     "signature": "Valet's signature over the other fields.",
+    "slots": "Free intervals of the length asked for, in order. Two may overlap.",
     "source": "Who says it: a URI reference that belongs to one service alone. Visible ASCII, no `@`.",
     "specversion": "The version of CloudEvents.",
     "start": "The first instant that belongs to it. RFC 3339; the offset is mandatory.",
@@ -71,6 +81,7 @@ WORDS = {
     "type": "The event's type, which is also its routing key.",
     "version": "Grows by one with each change of the booking: of two events the higher one is the later one.",
     "what": "What was looked for.",
+    "why": "A label that says what is wrong; null or absent where nothing is.",
 }
 """What a field means. One name means one thing in all events; `description` in the struct's own type comes first."""
 
@@ -119,24 +130,35 @@ def envelope_schema() -> Json:
     }
 
 
+def question_schemas(question: str) -> dict[str, Json]:
+    """The JSON Schemas of a question's `kwargs` and of its answer's `result`, by the names of their files."""
+    asked, answered = PUBLIC[question]
+    return {
+        f"questions/{question}.asked.json": _struct_schema(asked, f"{question}.asked", ASKED, nullable=False),
+        f"questions/{question}.answered.json": _struct_schema(answered, f"{question}.answered", TOLD, nullable=True),
+    }
+
+
 def files() -> dict[str, str]:
     """Every published schema: name of the file to its text."""
     schemas = {f"{event_type}.json": schema_of(event_type) for event_type in TYPES}
     schemas["envelope.json"] = envelope_schema()
+    for question in PUBLIC:
+        schemas |= question_schemas(question)
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 
 
 def differing(folder: Path = SCHEMAS) -> list[str]:
     """The names of files in `folder` that are missing, differ from the typed code, or belong to no event type."""
     wanted = files()
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    found = {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in folder.rglob("*.json")}
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
 def write(folder: Path = SCHEMAS) -> list[str]:
     """Make `folder` hold the published schemas and no others. Returns the names of the files that changed."""
     changed = differing(folder)
-    folder.mkdir(exist_ok=True)
+    (folder / "questions").mkdir(parents=True, exist_ok=True)
     for name, text in files().items():
         (folder / name).write_text(text, encoding="utf-8")
     for name in set(changed) - files().keys():
@@ -153,6 +175,18 @@ def main(arguments: Sequence[str] | None = None, folder: Path = SCHEMAS) -> int:
     for name in names:
         sys.stdout.write(f"{name}: {'differs: run python -m libs.contracts.publish' if check else 'written'}\n")
     return 1 if check and names else 0
+
+
+def _struct_schema(struct: type[msgspec.Struct], title: str, advice: str, *, nullable: bool) -> Json:
+    (_, definitions) = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
+    definitions.pop("Reason", None)
+    root = cast(Json, _clear(definitions.pop(struct.__name__), nullable))
+    inner = {name: _clear(schema, nullable) for name, schema in definitions.items()}
+    words = " ".join(f"{root.pop('description')} {advice}".split())
+    return _head(f"urn:valet:schema:{title}:1", title, words) | {
+        **{key: value for key, value in root.items() if key != "title"},
+        **({"$defs": inner} if inner else {}),
+    }
 
 
 def _head(identity: str, title: str, description: str) -> Json:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from libs.contracts.events import Provider
+from libs.contracts.events import BookingId, HostId, Instant, Provider
 from libs.contracts.reasons import Reason
 
 HostState = Literal["unknown", "invited", "connected", "reconnect-needed", "disconnected"]
@@ -78,6 +78,26 @@ class CalendarEvidence(Struct, frozen=True, kw_only=True):
     connection: str | None = None
 
 
+class SlotsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of `availability.slots`. `moving` is a booking whose own time counts as free."""
+
+    host: HostId
+    start: Instant
+    end: Instant
+    duration_minutes: int
+    moving: BookingId | None = None
+
+
+class TeamSlotsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of `availability.team_slots`."""
+
+    hosts: list[HostId]
+    mode: Literal["all", "any"]
+    start: Instant
+    end: Instant
+    duration_minutes: int
+
+
 class Slot(Struct, frozen=True):
     """A free half-open interval of the length asked for."""
 
@@ -118,6 +138,13 @@ class TeamSlots(Struct, frozen=True, kw_only=True):
     mode: Literal["all", "any"]
     slots: list[TeamSlot]
     hosts: dict[str, HostEvidence]
+
+
+PUBLIC: dict[str, tuple[type[Struct], type[Struct]]] = {
+    "availability.slots": (SlotsAsked, Slots),
+    "availability.team_slots": (TeamSlotsAsked, TeamSlots),
+}
+"""The questions that other services may put: name to the structs of its arguments and of its answer."""
 
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

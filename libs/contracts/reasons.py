@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNKNOWN_TYPE = "unknown-type"
     UNSUPPORTED_CONTENT_TYPE = "unsupported-content-type"
     COMPRESSED = "compressed"
+    WRONG_ROUTE = "wrong-route"
     ATTEMPTS_EXHAUSTED = "attempts-exhausted"
     DELIVERED_TOO_OFTEN = "delivered-too-often"
     # Passing trouble, named in retries and their metric

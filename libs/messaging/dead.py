@@ -6,6 +6,8 @@ with the service's own key, so that it can be replayed and nobody can read it on
 
 import re
 import time
+import uuid
+from dataclasses import replace
 from typing import Protocol, cast
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from libs.contracts import codec
 from libs.contracts.events import REQUESTS, Event
 from libs.contracts.reasons import Reason
+from libs.crypto.errors import SealBroken
 from libs.messaging import topology
 from libs.messaging.delivery import Incoming, Malformed
 from libs.messaging.intake import Raw, Unfit
@@ -20,22 +23,31 @@ from libs.messaging.publisher import Outgoing
 
 MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}")
 CONTENT_TYPE = "application/vnd.valet.dead-letter+json"
+NOT_KEPT = frozenset({Reason.TOO_LARGE, Reason.WRONG_ROUTE})
+"""Of these the content is left out: too much of it, or from somebody who has no right to say it."""
+UNREADABLE = Unfit(Reason.SEAL_UNREADABLE)
 
 
 class Sealer(Protocol):
-    """Seals a message for its own service."""
+    """Seals a message for its own service, and opens it again; `open` raises SealBroken."""
 
     def seal(self, body: bytes) -> bytes: ...
 
+    def open(self, sealed: bytes) -> bytes: ...
+
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A dead letter. `at` is epoch milliseconds; `body` is the event in the clear, `sealed` the message under the service's key."""
+    """A dead letter. `at` is epoch milliseconds; `body` is the event in the clear, `sealed` the message under the service's key.
+
+    `letter` is its own name, by which operators call it; `id`, `source` and `type` are the event's.
+    """
 
     queue: str
     reason: str
     attempts: int
     at: int
     size: int
+    letter: str | None = None
     id: str | None = None
     source: str | None = None
     type: str | None = None
@@ -52,21 +64,76 @@ def letter(
     sealer: Sealer | None,
 ) -> Outgoing:
     """The message to the service's queue of dead letters."""
-    body, sealed = _kept(message, item, sealer)
+    before = replayed(message)
+    body, sealed = (None, before.sealed) if before else _kept(message, item, sealer)
+    kind = before.content_type if before else _media_type(message.content_type)
     dead = DeadLetter(
         queue=queue.name,
         reason=reason.value,
         attempts=message.attempt,
         at=int(time.time() * 1000),
-        size=len(message.body),
-        id=item.id,
-        source=item.source,
-        type=item.type,
-        content_type=codec.STRUCTURED if body else _media_type(message.content_type) if sealed else None,
+        size=before.size if before else len(message.body),
+        letter=uuid.uuid4().hex,
+        id=before.id if before else item.id,
+        source=before.source if before else item.source,
+        type=before.type if before else item.type,
+        content_type=codec.STRUCTURED if body else kind if sealed else None,
         body=body,
         sealed=sealed,
     )
-    return Outgoing(topology.DEAD, queue.service, msgspec.json.encode(dead), CONTENT_TYPE, mandatory=True)
+    return outgoing(dead, queue.service)
+
+
+def outgoing(dead: DeadLetter, service: str) -> Outgoing:
+    """The letter as a message to the service's queue of dead letters."""
+    body = msgspec.json.encode(dead)
+    return Outgoing(topology.LETTERS, service, body, CONTENT_TYPE, message_id=dead.letter, mandatory=True)
+
+
+def again(dead: DeadLetter) -> Outgoing | None:
+    """What puts its event back into its queue, as if it came for the first time; None if nothing of it was kept.
+
+    A sealed one travels as it is: only its own service can open it.
+    """
+    if dead.body is not None:
+        body, kind = dead.body.encode(), codec.STRUCTURED
+    elif dead.sealed is not None:
+        body, kind = msgspec.json.encode(dead), CONTENT_TYPE
+    else:
+        return None
+    return Outgoing(topology.RETRY, dead.queue, body, kind, message_id=dead.letter, mandatory=True)
+
+
+def replayed(message: Raw) -> DeadLetter | None:
+    """The sealed letter that an operator has put back, if the message is one."""
+    if message.content_type != CONTENT_TYPE or message.exchange != topology.RETRY:
+        return None
+    try:
+        return msgspec.json.decode(message.body, type=DeadLetter)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def opened(message: Raw, sealer: Sealer | None) -> Raw | None:
+    """The message, and of a replayed letter the one that was sealed in it. None if that cannot be opened here."""
+    if message.content_type != CONTENT_TYPE:
+        return message
+    dead = replayed(message)
+    if dead is None or dead.sealed is None or sealer is None:
+        return None
+    try:
+        body = sealer.open(dead.sealed)
+    except SealBroken:
+        return None
+    return replace(message, body=body, content_type=dead.content_type, headers={**message.headers, **_attributes(dead)})
+
+
+def _attributes(dead: DeadLetter) -> dict[str, str]:
+    """The event's attributes as headers, where it came in binary mode: they were not in its body."""
+    known = {"ce-id": dead.id, "ce-source": dead.source, "ce-type": dead.type}
+    if dead.content_type == codec.STRUCTURED or not all(known.values()):
+        return {}
+    return {"ce-specversion": "1.0", **{name: value for name, value in known.items() if value}}
 
 
 def _media_type(content_type: str | None) -> str | None:
@@ -93,5 +160,5 @@ def _kept(
 ) -> tuple[str | None, bytes | None]:
     if isinstance(item, Incoming) and isinstance(item.data, Event) and item.type not in REQUESTS:
         return _as_known(cast("Incoming[Event]", item)), None
-    too_large = isinstance(item, Unfit) and item.reason is Reason.TOO_LARGE
-    return None, sealer.seal(message.body) if sealer and not too_large else None
+    worthless = isinstance(item, Unfit) and item.reason in NOT_KEPT
+    return None, sealer.seal(message.body) if sealer and not worthless else None

@@ -71,6 +71,7 @@ class Consumes(_Listening):
         runtime = Runtime.of(self.container)
         settings = runtime.settings
         queue = topology.Queue(self.container.service_name, self.method_name.replace("_", "-"), self.types)
+        runtime.queues[queue.name] = queue
         rules = Rules(self.policy, settings.max_event_bytes, self.hand_over_malformed, lambda: runtime.sealer)
         worker = Worker(queue, self._handle, runtime.publisher, rules, lambda: self.consumer.stopping)
         link = Link(settings, queue.name)
@@ -109,6 +110,8 @@ class AnswersQuestions(_Listening):
         return Settled([raw.tag for raw in batch])
 
     def _reply(self, raw: Raw) -> Outgoing | None:
+        if raw.exchange != topology.RPC:  # by the default exchange anybody could ask who may answer
+            return None
         if not raw.reply_to or len(raw.body) > self._limit or "compression" in raw.headers:
             return None
         exchange = "" if raw.reply_to.startswith("amq.rabbitmq.reply-to") else topology.RPC

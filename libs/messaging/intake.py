@@ -10,6 +10,7 @@ from amqp import Message
 from libs.contracts import codec
 from libs.contracts.events import TYPES, Event
 from libs.contracts.reasons import Reason
+from libs.messaging import topology
 from libs.messaging.delivery import Incoming, Malformed
 
 ATTEMPT = "x-valet-attempt"
@@ -32,6 +33,8 @@ class Raw:
     headers: Mapping[str, Any] = field(repr=False)
     encoding: str | None
     returned: int
+    exchange: str = ""
+    routing_key: str = ""
     reply_to: str | None = None
     correlation_id: str | None = None
 
@@ -59,6 +62,7 @@ def raw(message: Message) -> Raw:
     """What is needed of py-amqp's message."""
     properties = message.properties
     headers = properties.get("application_headers") or {}
+    delivery = message.delivery_info or {}
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     return Raw(
         tag=message.delivery_tag,
@@ -67,23 +71,30 @@ def raw(message: Message) -> Raw:
         headers=headers,
         encoding=properties.get("content_encoding"),
         returned=_whole(headers.get("x-delivery-count")),
+        exchange=delivery.get("exchange") or "",
+        routing_key=delivery.get("routing_key") or "",
         reply_to=properties.get("reply_to"),
         correlation_id=properties.get("correlation_id"),
     )
 
 
 def read(
-    message: Raw, types: tuple[str, ...], max_bytes: int, *, hand_over_malformed: bool = False
+    message: Raw, queue: topology.Queue, max_bytes: int, *, hand_over_malformed: bool = False
 ) -> Incoming[Event | Malformed] | Unfit:
-    """The event in a message. With `hand_over_malformed` data that breaks its schema goes to the handler: it names the request."""
+    """The event in a message that came into this queue.
+
+    With `hand_over_malformed` data that breaks its schema goes to the handler: it names the request.
+    """
     if (reason := _unfit(message, max_bytes)) is not None:
         return Unfit(reason)
     try:
         envelope = codec.read(message.body, message.content_type, message.headers)
     except codec.Unreadable as error:
         return Unfit(error.reason)
-    if envelope.type not in types:
+    if envelope.type not in queue.types:
         return Unfit(Reason.UNKNOWN_TYPE, envelope.id, envelope.source, envelope.type)
+    if not _came_rightly(message, envelope.type, queue):
+        return Unfit(Reason.WRONG_ROUTE, envelope.id, envelope.source, envelope.type)
     data = _data(envelope)
     if isinstance(data, Malformed) and not hand_over_malformed:
         return Unfit(data.reason, envelope.id, envelope.source, envelope.type)
@@ -107,6 +118,12 @@ def _unfit(message: Raw, max_bytes: int) -> Reason | None:
     if "compression" in message.headers or (message.encoding or "utf-8").lower() not in ("utf-8", "identity"):
         return Reason.COMPRESSED
     return None
+
+
+def _came_rightly(message: Raw, kind: str, queue: topology.Queue) -> bool:
+    """Whether it came where the broker checks who may say what. Whoever may answer questions may publish to the default
+    exchange, which leads into every queue; and before 4.0.4 RabbitMQ checked no keys but the first (CC and BCC headers)."""
+    return (message.exchange, message.routing_key) in ((topology.EVENTS, kind), (topology.RETRY, queue.name))
 
 
 def _data(envelope: codec.Envelope) -> Event | Malformed:

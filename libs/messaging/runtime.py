@@ -5,14 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import eventlet
 from nameko.extensions import DependencyProvider
 
 from libs.config.settings import Settings, load_or_exit, stop
 from libs.crypto.errors import KeyringError
 from libs.crypto.keyring import Keyring
+from libs.messaging import topology
+from libs.messaging.consumer import Consumer
 from libs.messaging.dead import Sealer
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
+from libs.messaging.rescue import Rescue
 from libs.messaging.rpc import Ask
 from libs.telemetry import logs
 from libs.telemetry.probes import Probes
@@ -32,6 +36,7 @@ class Runtime:
         self.ask = Ask(Link(settings, f"{service}.questions"), settings.rpc_timeout)
         self.sealer: Sealer | None = None
         self.checks: dict[str, Callable[[], bool]] = {}
+        self.queues: dict[str, topology.Queue] = {}
 
     @classmethod
     def of(cls, container: Any) -> "Runtime":
@@ -52,6 +57,14 @@ class Runtime:
             return Keyring.load(self.settings.keyring or Path())
         except KeyringError as error:
             stop(f"VALET_KEYRING: {error}")
+
+    def rescue(self) -> Consumer:
+        """What takes back whatever the broker gives up of this service's queues."""
+        source = topology.GivenUp(self.service)
+        work = Rescue(source, self.queues, self.publisher, lambda: self.sealer, lambda: consumer.stopping)
+        consumer = Consumer(Link(self.settings, source.name), source, work, eventlet.spawn, batch=10, in_flight=1)
+        self.watch(source.name, lambda: consumer.up)
+        return consumer
 
     def watch(self, name: str, check: Callable[[], bool]) -> None:
         """Have `/ready` ask this too."""
@@ -77,9 +90,14 @@ class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
         settings = self.runtime.settings
         self.probes = TlsServer(Probes(self.runtime.checks), settings.probes_listen, settings)
         self.container.spawn_managed_thread(self.probes.serve, identifier="probes")
+        if self.runtime.queues:
+            self.rescue = self.runtime.rescue()
+            self.container.spawn_managed_thread(self.rescue.run, identifier="rescue")
         logs.logger().info("started")
 
     def stop(self) -> None:
+        if self.runtime.queues:
+            self.rescue.stop(self.runtime.settings.drain_timeout)
         self.probes.close()
         self.runtime.close()
         logs.logger().info("stopped")

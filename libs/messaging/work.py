@@ -51,6 +51,8 @@ class Worker:
     def __call__(self, batch: Sequence[Raw]) -> Settled:
         """Handle a batch. One bad message neither fails nor delays its neighbours."""
         started = time.monotonic()
+        sealer = self._rules.sealer()
+        batch = [dead.opened(raw, sealer) or raw for raw in batch]
         fates = self._fates(batch)
         sent = [message for message in (self._message(raw, *fates[raw.tag]) for raw in batch) if message]
         settled = self._settle(batch, fates, sent)
@@ -59,16 +61,19 @@ class Worker:
         return settled
 
     def _fates(self, batch: Sequence[Raw]) -> "dict[int, tuple[Item | Unfit, Outcome]]":
-        rules, types = self._rules, self._queue.types
-        read = {
-            r.tag: intake.read(r, types, rules.max_bytes, hand_over_malformed=rules.hand_over_malformed) for r in batch
-        }
+        read = {raw.tag: self._read(raw) for raw in batch}
         # The same message twice in a batch is handled once, and both are settled by that.
         # In binary mode the identity stands in the headers: the same body can be two events.
         keys = {raw.tag: _key(read[raw.tag], raw) for raw in batch}
         distinct = {keys[raw.tag]: item for raw in batch if isinstance(item := read[raw.tag], Incoming)}
         answers = dict(zip(distinct, self._answers(list(distinct.values())), strict=True))
         return {raw.tag: _fate(read[raw.tag], answers.get(keys[raw.tag])) for raw in batch}
+
+    def _read(self, raw: Raw) -> Item | Unfit:
+        rules = self._rules
+        if raw.content_type == dead.CONTENT_TYPE:
+            return dead.UNREADABLE
+        return intake.read(raw, self._queue, rules.max_bytes, hand_over_malformed=rules.hand_over_malformed)
 
     def _answers(self, items: Sequence[Item]) -> Sequence[Outcome]:
         if not items:
@@ -100,46 +105,52 @@ class Worker:
                 return self._dead(raw, item, reason)
 
     def _dead(self, raw: Raw, item: Item | Unfit, reason: Reason) -> Outgoing:
-        metrics.DEAD_LETTERS.labels(self._queue.name, reason.value).inc()
-        logger().warning(
-            "dead letter",
-            queue=self._queue.name,
-            reason=reason.value,
-            event_id=item.id,
-            source=item.source,
-            type=item.type,
-        )
+        note_letter(self._queue, item, reason)
         return dead.letter(self._queue, raw, item, reason, self._rules.sealer())
 
     def _settle(
         self, batch: Sequence[Raw], fates: Mapping[int, tuple[Item | Unfit, Outcome]], sent: Sequence[Outgoing]
     ) -> Settled:
         tags = [raw.tag for raw in batch]
-        if self._sent(sent):
+        if sent_in_the_end(self._publisher, sent, self._queue.name, self._stopping):
             return Settled(tags)
         done = {tag for tag, (_, outcome) in fates.items() if isinstance(outcome, Done | Refuse)}
         return Settled([tag for tag in tags if tag in done], [tag for tag in tags if tag not in done])
 
-    def _sent(self, messages: Sequence[Outgoing]) -> bool:
-        """Publish, for as long as it takes; False if the service stops before. Given back each time, a message would
-        be counted as returned, and given up after some seconds of a broker's alarm."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                self._publisher.publish(messages)
-                return True
-            except BusUnavailable as error:
-                logger().warning(
-                    "cannot put off", queue=self._queue.name, events=len(messages), error=type(error).__name__
-                )
-            if self._stopping():
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
     def _count(self, item: Item | Unfit, outcome: Outcome) -> None:
         kind = item.type if item.type in self._queue.types else "other"
         metrics.EVENTS_HANDLED.labels(self._queue.name, kind, type(outcome).__name__.lower()).inc()
+
+
+def note_letter(queue: topology.Queue, item: Item | Unfit, reason: Reason) -> None:
+    """Count and log a dead letter."""
+    metrics.DEAD_LETTERS.labels(queue.name, reason.value).inc()
+    logger().warning(
+        "dead letter",
+        queue=queue.name,
+        reason=reason.value,
+        event_id=item.id,
+        source=item.source,
+        type=item.type,
+    )
+
+
+def sent_in_the_end(
+    publisher: Publisher, messages: Sequence[Outgoing], queue: str, stopping: Callable[[], bool]
+) -> bool:
+    """Publish, for as long as it takes; False if the service stops before. Given back each time, a message would
+    be counted as returned, and given up after some seconds of a broker's alarm."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            publisher.publish(messages)
+            return True
+        except BusUnavailable as error:
+            logger().warning("cannot put off", queue=queue, events=len(messages), error=type(error).__name__)
+        if stopping():
+            return False
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _key(item: Item | Unfit, raw: Raw) -> tuple[str | None, str | None, str | None, bytes]:

@@ -1,46 +1,67 @@
-"""Both providers' calendars behind one door."""
+"""Both providers' calendars behind one door, each with a circuit breaker, Microsoft's with a limit per mailbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
+from libs.providers.breaker import Breaker
 from libs.providers.egress import Door
 from libs.providers.google import GoogleCalendar
 from libs.providers.limits import KeyedLimiter
 from libs.providers.microsoft import MicrosoftCalendar
-from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Unreadable
+from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Sighting, Unreadable
+
+Guard = Callable[[str], AbstractContextManager[None]]
+"""Given a call's access token, the context in which the call is made; may raise instead of letting it through."""
 
 
 def calendars(settings: Settings) -> dict[Provider, Calendar]:
-    """The adapter of each provider."""
+    """The adapter of each provider. One set per process: the circuits and the limits are kept in it."""
     door = Door(settings)
-    microsoft = Limited(MicrosoftCalendar(door, settings), KeyedLimiter(), settings.provider_timeout)
-    return {"google": GoogleCalendar(door, settings), "microsoft": microsoft}
+    limiter = KeyedLimiter()
+    microsoft = guarded(MicrosoftCalendar(door, settings), Breaker("microsoft"))
+    return {
+        "google": guarded(GoogleCalendar(door, settings), Breaker("google")),
+        # The limit is the outer one, so that a wait for one's turn is no sign that the provider is down.
+        "microsoft": Guarded(microsoft, lambda token: limiter.slot(token, settings.provider_timeout)),
+    }
 
 
-class Limited:
-    """A calendar with a few calls at once per mailbox; a process uses one token per mailbox, which serves as its key.
+def guarded(calendar: Calendar, breaker: Breaker) -> Calendar:
+    """The calendar behind a circuit breaker."""
+    return Guarded(calendar, lambda _: breaker.call())
 
-    Raises TryLater("mailbox-busy") if no place comes free within `patience` seconds.
-    """
 
-    def __init__(self, calendar: Calendar, limiter: KeyedLimiter, patience: float) -> None:
+class Guarded:
+    """A calendar whose every call runs inside a guard. A process uses one token per mailbox, so the token tells mailboxes apart."""
+
+    def __init__(self, calendar: Calendar, guard: Guard) -> None:
         self.provider: Provider = calendar.provider
         self._calendar = calendar
-        self._limiter = limiter
-        self._patience = patience
+        self._guard = guard
 
     def busy(self, token: str, calendars: Sequence[str], window: Interval) -> Mapping[str, Busy | Unreadable]:
         """See the port."""
-        with self._limiter.slot(token, self._patience):
+        with self._guard(token):
             return self._calendar.busy(token, calendars, window)
 
     def put(self, token: str, calendar: str, entry: Entry) -> Placed:
         """See the port."""
-        with self._limiter.slot(token, self._patience):
+        with self._guard(token):
             return self._calendar.put(token, calendar, entry)
 
     def remove(self, token: str, calendar: str, entry: Entry) -> bool:
         """See the port."""
-        with self._limiter.slot(token, self._patience):
+        with self._guard(token):
             return self._calendar.remove(token, calendar, entry)
+
+    def look(self, token: str, calendar: str, entry: Entry) -> Sighting | None:
+        """See the port."""
+        with self._guard(token):
+            return self._calendar.look(token, calendar, entry)
+
+    def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:
+        """See the port."""
+        with self._guard(token):
+            return self._calendar.discard(token, calendar, entry, remote_id)

@@ -61,7 +61,7 @@ _GRAPH_CALENDAR = rf"/me/(calendar|calendars/{SEGMENT})"
 _GRAPH_PREFER = {"prefer": re.escape(PREFER)}
 _GRAPH_ENTRY = _names(
     "subject body body.contentType body.content start start.dateTime start.timeZone end end.dateTime end.timeZone"
-    " transactionId singleValueExtendedProperties singleValueExtendedProperties.id singleValueExtendedProperties.value"
+    " isAllDay transactionId singleValueExtendedProperties singleValueExtendedProperties.id singleValueExtendedProperties.value"
 )
 _GRAPH_FILTER = re.escape(MARK_FILTER.format(property=MARK_PROPERTY, mark="MARK")).replace("MARK", MARK)
 
@@ -90,7 +90,7 @@ GOOGLE: Final[dict[str, Rule]] = {
         query=_GOOGLE_WRITE,
         required=frozenset(_GOOGLE_WRITE),
         body="json",
-        fields=_GOOGLE_ENTRY - {"id"},
+        fields=_GOOGLE_ENTRY - {"id"} | _names("start.date end.date"),
     ),
     "events.delete": Rule(
         "DELETE",

@@ -46,3 +46,9 @@ def decode(answer: Answer, kind: type[T]) -> T:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreachable("unreadable-answer") from None
+
+
+def emptied(answer: Answer) -> None:
+    """Check the answer to a good delete: it has no body. Raises Unreachable: a body comes from somebody else on the way."""
+    if answer.body:
+        raise Unreachable("unreadable-answer")

@@ -12,16 +12,17 @@ from urllib.parse import quote
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers.allowlist import EVENT_FIELDS
-from libs.providers.answers import Answer, decode
+from libs.providers.answers import Answer, decode, emptied
 from libs.providers.egress import NO_CONNECTION, Door
 from libs.providers.errors import CalendarNotFound, DeletedByHost, ForeignEntry, Unreachable
 from libs.providers.google_wire import Event, FreeBusy, FreeBusyCalendar, failure
-from libs.providers.port import Busy, Entry, Interval, Placed, Unreadable
+from libs.providers.port import Busy, Entry, Interval, Placed, Sighting, Unreadable
 from libs.providers.spans import merged, pieces
 
 MOST_CALENDARS: Final = 50
 LONGEST_WINDOW: Final = timedelta(days=60)
 GONE: Final = frozenset({404, 410})
+NOT_FOUND: Final = "calendar-not-found"
 
 
 class GoogleCalendar:
@@ -56,8 +57,24 @@ class GoogleCalendar:
             if standing is not None:
                 return self._adjust(token, calendar, entry, standing, created=False)
             if entry.remote_id:
+                self._check(token, calendar, entry)
                 raise DeletedByHost("gone")
         return self._insert(token, calendar, entry)
+
+    def look(self, token: str, calendar: str, entry: Entry) -> Sighting | None:
+        """See the port. There are never extras: no two entries have the same id."""
+        try:
+            standing = self._standing(token, calendar, entry)
+        except DeletedByHost:
+            return None
+        if standing is None:
+            self._check(token, calendar, entry)
+            return None
+        return Sighting(standing.id, standing.start.instant, standing.end.instant)
+
+    def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:
+        """See the port. Nothing to do, since there are no duplicates here."""
+        return False
 
     def remove(self, token: str, calendar: str, entry: Entry) -> bool:
         """See the port. 404 and 410 mean that it is done already."""
@@ -71,8 +88,19 @@ class GoogleCalendar:
         answer = self._door.ask("google", "events.delete", url, token=token, query={"sendUpdates": "none"})
         if answer.status in GONE:
             return False
-        _good(answer)
+        emptied(_good(answer))
         return True
+
+    def _check(self, token: str, calendar: str, entry: Entry) -> None:
+        """Raises CalendarNotFound if it is the whole calendar that is not there: events.get says 404 for both alike.
+
+        Raises Unreachable if that cannot be told either.
+        """
+        found = self.busy(token, [calendar], Interval(entry.start, entry.end))[calendar]
+        if found == Unreadable(NOT_FOUND):
+            raise CalendarNotFound("google-404")
+        if isinstance(found, Unreadable):
+            raise Unreachable(found.why)
 
     def _free_busy(self, token: str, calendars: Sequence[str], window: Interval) -> FreeBusy:
         body = {
@@ -116,7 +144,7 @@ class GoogleCalendar:
         if not _as_wanted(standing, entry):
             query = {"sendUpdates": "none", "fields": EVENT_FIELDS}
             url = self._event_url(calendar, entry.event_id)
-            answer = self._door.ask("google", "events.patch", url, token=token, query=query, body=_body(entry))
+            answer = self._door.ask("google", "events.patch", url, token=token, query=query, body=_change(entry))
             if answer.status in GONE:
                 raise DeletedByHost("gone")
             _ours(decode(_good(answer), Event), entry)
@@ -139,7 +167,7 @@ def _collect(
     if found is None:
         faults[name] = "missing-from-answer"
     elif found.errors:
-        faults[name] = "calendar-not-found" if found.errors[0].reason == "notFound" else "calendar-error"
+        faults[name] = NOT_FOUND if found.errors[0].reason == "notFound" else "calendar-error"
     else:
         spans[name] += [Interval(span.start.astimezone(UTC), span.end.astimezone(UTC)) for span in found.busy]
 
@@ -164,6 +192,12 @@ def _body(entry: Entry) -> dict[str, Any]:
         "description": entry.description,
         "extendedProperties": {"private": {"valetBooking": entry.mark, "valetText": _text_digest(entry)}},
     }
+
+
+def _change(entry: Entry) -> dict[str, Any]:
+    """A patch merges objects, so the days of an entry that the host made an all-day one are taken away by name."""
+    body = _body(entry)
+    return body | {name: {**body[name], "date": None} for name in ("start", "end")}
 
 
 def _text_digest(entry: Entry) -> str:

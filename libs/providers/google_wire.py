@@ -1,6 +1,7 @@
 """What is read of Google's answers, and nothing more; and what its errors mean."""
 
-from datetime import datetime
+from datetime import UTC, datetime, time
+from datetime import date as day
 from typing import Annotated, Final
 
 import msgspec
@@ -52,6 +53,16 @@ class Moment(Struct, frozen=True):
     """Start or end of an entry; an all-day one (the host made it so) has a `date` and no `dateTime`."""
 
     dateTime: Instant | None = None  # noqa: N815 - Google's name
+    date: day | None = None
+
+    @property
+    def instant(self) -> datetime:
+        """In UTC; for a day its midnight UTC. Raises Unreachable if the answer names neither."""
+        if self.dateTime is not None:
+            return self.dateTime.astimezone(UTC)
+        if self.date is None:
+            raise Unreachable("unreadable-answer")
+        return datetime.combine(self.date, time.min, UTC)
 
 
 class Private(Struct, frozen=True):
@@ -134,6 +145,8 @@ def failure(answer: Answer) -> ProviderError:
         return RateLimited("google-429", answer.retry_after)
     if status >= 500 or status == 408:
         return Unreachable(f"google-{status}", answer.retry_after)
+    if status in (409, 412):  # somebody else was changing the same entry
+        return TryLater(f"google-{status}", answer.retry_after)
     return Refused(f"google-{status}")
 
 

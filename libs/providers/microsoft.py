@@ -13,18 +13,20 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers.allowlist import MARK_FILTER, MARK_PROPERTY
-from libs.providers.answers import Answer, decode
+from libs.providers.answers import Answer, decode, emptied
 from libs.providers.egress import NO_CONNECTION, Door
 from libs.providers.errors import CalendarNotFound, DeletedByHost, Unreachable
 from libs.providers.microsoft_wire import NOT_BUSY, Found, FoundList, Made, View, Views, failure
-from libs.providers.port import Busy, Entry, Interval, Placed, Unreadable
-from libs.providers.spans import merged
+from libs.providers.port import Busy, Entry, Interval, Placed, Sighting, Unreadable
+from libs.providers.spans import merged, touching
 
 PRIMARY: Final = "primary"
 """Stands for the mailbox's default calendar."""
 
 PAGE: Final = 200
 MOST_PAGES: Final = 50
+MOST_FOUND: Final = 50
+"""Entries with one mark that are seen at once; should there be more, the next look sees the rest."""
 
 
 class MicrosoftCalendar:
@@ -43,23 +45,30 @@ class MicrosoftCalendar:
     def put(self, token: str, calendar: str, entry: Entry) -> Placed:
         """See the port. A repeated create is kept from doubling by the transactionId, a late one by looking for our mark."""
         if entry.tried_before or entry.remote_id:
-            standing = self._standing(token, calendar, entry)
-            if standing is not None:
-                return self._patch(token, entry, standing.id, created=False)
+            standing = self._found(token, calendar, entry)
+            if standing:
+                return self._patch(token, entry, standing[0].id, created=False)
             if entry.remote_id:
                 raise DeletedByHost("gone")
         return self._create(token, calendar, entry)
 
+    def look(self, token: str, calendar: str, entry: Entry) -> Sighting | None:
+        """See the port."""
+        standing = self._found(token, calendar, entry)
+        if not standing:
+            return None
+        itself, *extras = standing
+        return Sighting(itself.id, itself.start.instant, itself.end.instant, tuple(extra.id for extra in extras))
+
     def remove(self, token: str, calendar: str, entry: Entry) -> bool:
         """See the port. Only what carries our mark is found, so nothing else can be removed."""
-        standing = self._standing(token, calendar, entry)
-        if standing is None:
-            return False
-        answer = self._door.ask("microsoft", "events.delete", self._event_url(standing.id), token=token)
-        if answer.status in (404, 410):
-            return False
-        _good(answer)
-        return True
+        removed = [self._delete(token, found.id) for found in self._found(token, calendar, entry)]
+        return any(removed)
+
+    def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:
+        """See the port."""
+        extras = self._found(token, calendar, entry)[1:]
+        return remote_id in {extra.id for extra in extras} and self._delete(token, remote_id)
 
     def _busy(self, token: str, calendar: str, window: Interval) -> Busy | Unreadable:
         as_of = datetime.now(UTC)
@@ -68,7 +77,7 @@ class MicrosoftCalendar:
         except CalendarNotFound:
             return Unreadable("calendar-not-found")
         spans = [Interval(view.start.instant, view.end.instant) for view in views if view.showAs not in NOT_BUSY]
-        return Busy(merged(spans, window), as_of)
+        return Busy(merged(spans, window), as_of, touching(spans, window))
 
     def _views(self, token: str, calendar: str, window: Interval) -> Iterator[View]:
         url = f"{self._calendar_url(calendar)}/calendarView"
@@ -89,18 +98,26 @@ class MicrosoftCalendar:
             url, query = _next_page(page.next_link)
         raise Unreachable("too-many-pages")
 
-    def _standing(self, token: str, calendar: str, entry: Entry) -> Found | None:
+    def _found(self, token: str, calendar: str, entry: Entry) -> list[Found]:
+        """What carries our mark: the entry itself first, then its duplicates."""
         query = {
             "$filter": MARK_FILTER.format(property=MARK_PROPERTY, mark=entry.mark),
             "$select": "id,start,end",
-            "$top": "2",
+            "$top": str(MOST_FOUND),
         }
         answer = self._door.ask(
             "microsoft", "events.find", f"{self._calendar_url(calendar)}/events", token=token, query=query
         )
         if answer.status == 404:
             raise CalendarNotFound("microsoft-404")
-        return next(iter(decode(_good(answer), FoundList).value), None)
+        return sorted(decode(_good(answer), FoundList).value, key=lambda found: (found.id != entry.remote_id, found.id))
+
+    def _delete(self, token: str, remote_id: str) -> bool:
+        answer = self._door.ask("microsoft", "events.delete", self._event_url(remote_id), token=token)
+        if answer.status in (404, 410):
+            return False
+        emptied(_good(answer))
+        return True
 
     def _create(self, token: str, calendar: str, entry: Entry) -> Placed:
         body = {
@@ -123,17 +140,17 @@ class MicrosoftCalendar:
         return Placed(made.id, created=True)
 
     def _after_conflict(self, token: str, calendar: str, entry: Entry) -> Placed:
-        standing = self._standing(token, calendar, entry)
-        if standing is not None:
-            return self._patch(token, entry, standing.id, created=False)
+        standing = self._found(token, calendar, entry)
+        if standing:
+            return self._patch(token, entry, standing[0].id, created=False)
         # The transactionId is used up, yet nothing of ours stands: it was made, and the host took it away.
         raise DeletedByHost("used-up")
 
     def _read_back(self, token: str, calendar: str, entry: Entry, unclear: Unreachable) -> Placed:
-        standing = self._standing(token, calendar, entry)
-        if standing is None:
+        standing = self._found(token, calendar, entry)
+        if not standing:
             raise unclear
-        return self._patch(token, entry, standing.id, created=not entry.tried_before)
+        return self._patch(token, entry, standing[0].id, created=not entry.tried_before)
 
     def _patch(self, token: str, entry: Entry, remote_id: str, *, created: bool) -> Placed:
         answer = self._door.ask("microsoft", "events.patch", self._event_url(remote_id), token=token, body=_body(entry))
@@ -165,6 +182,7 @@ def _body(entry: Entry) -> dict[str, Any]:
         "body": {"contentType": "text", "content": entry.description},
         "start": {"dateTime": _utc(entry.start), "timeZone": "UTC"},
         "end": {"dateTime": _utc(entry.end), "timeZone": "UTC"},
+        "isAllDay": False,  # the host may have made it so, and then Graph takes midnights only
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from libs.providers.answers import Answer
-from libs.providers.errors import ProviderError, RateLimited, Refused, Unauthorized, Unreachable
+from libs.providers.errors import ProviderError, RateLimited, Refused, TryLater, Unauthorized, Unreachable
 
 LONG_PAUSE: Final = 3600.0
 NOT_BUSY: Final = frozenset({"free", "workingElsewhere"})
@@ -71,10 +71,12 @@ def failure(answer: Answer) -> ProviderError:
     status = answer.status
     if status == 401:
         return Unauthorized("microsoft-401")
-    if status == 429:
-        return RateLimited("microsoft-429", answer.retry_after)
-    if status == 507:
-        return RateLimited("microsoft-507", answer.retry_after or LONG_PAUSE)
+    if status in (429, 509):
+        return RateLimited(f"microsoft-{status}", answer.retry_after)
+    if status == 507:  # the mailbox is full: it can still be read, so this is no rate limit
+        return TryLater("microsoft-507", answer.retry_after or LONG_PAUSE)
     if status >= 500 or status in (408, 423):
         return Unreachable(f"microsoft-{status}", answer.retry_after)
+    if status in (409, 412):  # somebody else was changing the same entry
+        return TryLater(f"microsoft-{status}", answer.retry_after)
     return Refused(f"microsoft-{status}")

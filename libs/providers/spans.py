@@ -33,3 +33,9 @@ def pieces(window: Interval, longest: timedelta) -> Iterator[Interval]:
         end = min(start + longest, window.end)
         yield Interval(start, end)
         start = end
+
+
+def touching(spans: Iterable[Interval], window: Interval) -> tuple[Interval, ...]:
+    """Those that share time with the window, sorted, whole."""
+    shared = (span for span in spans if span.start < span.end and span.overlaps(window))
+    return tuple(sorted(shared, key=lambda span: (span.start, span.end)))

@@ -29,12 +29,27 @@ RPC_SECONDS = Histogram(
 )
 
 DECISION_SECONDS = Histogram(
-    "valet_decision_seconds", "From booking-requested seen to decided.", ["outcome"], buckets=SLOW
+    "valet_decision_seconds", "From a booking or move requested to decided.", ["outcome"], buckets=SLOW
 )
 WRITE_SECONDS = Histogram(
     "valet_calendar_write_seconds", "From confirmed to standing in the calendar.", ["provider"], buckets=SLOW
 )
 EFFECT_OLDEST = Gauge("valet_calendar_effect_oldest_seconds", "Age of the oldest entry not yet written or removed.")
+PARKED_OLDEST = Gauge(
+    "valet_calendar_parked_oldest_seconds", "Age of the oldest entry that waits for its host to connect again."
+)
+EFFECTS = Gauge("valet_calendar_effects", "Entries that are not as they should be, by how they stand.", ["standing"])
+EFFECTS_BEYOND_REACH = Counter(
+    "valet_calendar_effects_beyond_reach_total",
+    "Entries left in an account that is no longer connected, while a new one was made elsewhere.",
+    ["provider"],
+)
+RECONCILED = Counter(
+    "valet_calendar_reconciled_total", "Entries compared with their calendars, by what was found.", ["finding"]
+)
+CHANGES = Counter(
+    "valet_booking_changes_total", "Cancellations and moves, by what became of them.", ["type", "outcome"]
+)
 REJECTED = Counter("valet_bookings_rejected_total", "Bookings rejected, by reason.", ["reason"])
 SEAL_BROKEN = Counter(
     "valet_seal_broken_total", "Ciphertexts that did not open in their place: tampering, or a lost key."
@@ -52,7 +67,30 @@ PROVIDER_REQUESTS = Counter(
 PROVIDER_SECONDS = Histogram(
     "valet_provider_request_seconds", "Time of a request to a provider.", ["provider", "operation"], buckets=FAST
 )
+PROVIDER_CIRCUIT_OPEN = Gauge(
+    "valet_provider_circuit_open",
+    "1 while a provider counts as down and is asked by a single probe only.",
+    ["provider"],
+)
+PROVIDER_CIRCUIT_REFUSED = Counter(
+    "valet_provider_circuit_refused_total", "Calls not made because a provider counts as down.", ["provider"]
+)
 TOKEN_REFRESHES = Counter("valet_token_refreshes_total", "Refreshes of access tokens.", ["provider", "outcome"])
 CONNECTIONS_MADE = Counter(
     "valet_connections_total", "Connections to calendars, by what became of them.", ["provider", "outcome"]
 )
+RECONNECTS_NEEDED = Gauge(
+    "valet_reconnect_needed_connections", "Connections that wait for their host to connect again.", ["provider"]
+)
+OLDEST_PROOF = Gauge(
+    "valet_grant_oldest_proof_seconds",
+    "Time since the provider last honoured the grant asked about longest ago.",
+    ["provider"],
+)
+SLOT_QUESTIONS = Counter(
+    "valet_slot_questions_total", "Questions about slots, by what was answered.", ["question", "outcome"]
+)
+SNAPSHOT_AGE = Histogram(
+    "valet_busy_times_age_seconds", "Age of the oldest busy times that an answer about slots rests on.", buckets=SLOW
+)
+SNAPSHOT_BYTES = Gauge("valet_busy_times_kept_bytes", "Memory that remembered busy times take, roughly.")

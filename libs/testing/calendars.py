@@ -16,10 +16,10 @@ from libs.providers.errors import (
     Unauthorized,
     Unreachable,
 )
-from libs.providers.port import Busy, Entry, Interval, Placed, Unreadable
-from libs.providers.spans import merged
+from libs.providers.port import Busy, Entry, Interval, Placed, Sighting, Unreadable
+from libs.providers.spans import merged, touching
 
-Operation = Literal["busy", "put", "remove"]
+Operation = Literal["busy", "put", "remove", "look", "discard"]
 When = Literal["before", "after"]
 
 
@@ -77,6 +77,28 @@ class CalendarDouble:
         """The host removes our entry."""
         self._calendars[calendar][entry.event_id].deleted = True
 
+    def move_as_host(self, calendar: str, entry: Entry, start: datetime, end: datetime) -> None:
+        """The host moves our entry."""
+        self._calendars[calendar][entry.event_id].span = Interval(start, end)
+
+    def move_away_as_host(self, calendar: str, entry: Entry, there: str) -> None:
+        """The host moves our entry to another calendar; in the old one it counts as deleted."""
+        standing = self._calendars[calendar][entry.event_id]
+        self._calendars[there][entry.event_id] = replace(standing)
+        standing.deleted = True
+
+    def add_duplicate(self, calendar: str, entry: Entry) -> str:
+        """A second entry with our mark, under another id, as a create that doubled leaves it; its id. Only for "microsoft"."""
+        if self.provider != "microsoft":
+            raise ValueError(
+                "Google's entries have ids of our choice, so there are no duplicates: make a 'microsoft' double"
+            )
+        with self._lock:
+            name = f"{entry.event_id}-{len(self._calendars[calendar])}"
+            span = Interval(entry.start, entry.end)
+            self._calendars[calendar][name] = Standing(span, entry.mark, entry.title, entry.description)
+            return name
+
     def unreadable(self, calendar: str, why: str = "calendar-error") -> None:
         """From now on the calendar cannot be read."""
         self._unreadable[calendar] = why
@@ -84,6 +106,10 @@ class CalendarDouble:
     def fail(self, operation: Operation, error: ProviderError, when: When = "before", times: int = 1) -> None:
         """The next calls of an operation raise this error, before or after they took effect."""
         self._faults.append(_Fault(operation, error, when, times))
+
+    def heal(self) -> None:
+        """No call fails any more."""
+        self._faults.clear()
 
     def entries(self, calendar: str) -> list[Standing]:
         """What stands in a calendar and is Valet's."""
@@ -103,41 +129,60 @@ class CalendarDouble:
             return {name: self._busy(token, name, window) for name in calendars}
 
     def put(self, token: str, calendar: str, entry: Entry) -> Placed:
-        """See the port. A fault "after" is like a lost answer: what it hides is found again by reading back."""
-        try:
-            with self._call("put", token, calendar):
-                return self._put(token, calendar, entry)
-        except Unreachable:
-            standing = self._calendars.get(calendar, {}).get(entry.event_id)
-            if standing is None or standing.deleted or standing.mark != entry.mark:
-                raise
-            return Placed(entry.event_id, created=not entry.tried_before)
+        """See the port. A fault "after" an insert is like a lost answer: what it hides is found again by reading back."""
+        created = self.created
+        with self._lock:
+            try:
+                with self._call("put", token, calendar):
+                    return self._put(token, calendar, entry)
+            except Unreachable:
+                if self.created == created:
+                    raise
+                return Placed(entry.event_id, created=not entry.tried_before)
+
+    def look(self, token: str, calendar: str, entry: Entry) -> Sighting | None:
+        """See the port."""
+        with self._call("look", token, calendar):
+            name, *extras = self._found(token, calendar, entry) or [""]
+            if not name:
+                return None
+            span = self._calendars[calendar][name].span
+            return Sighting(name, span.start, span.end, tuple(extras))
 
     def remove(self, token: str, calendar: str, entry: Entry) -> bool:
         """See the port."""
         with self._call("remove", token, calendar):
-            standing = self._open(token, calendar).get(entry.event_id)
-            if standing is None or standing.deleted:
-                return False
-            if standing.mark != entry.mark:
-                raise ForeignEntry("not-our-mark")
-            standing.deleted = True
-            return True
+            names = self._found(token, calendar, entry)
+            for name in names:
+                self._calendars[calendar][name].deleted = True
+            return bool(names)
+
+    def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:
+        """See the port."""
+        with self._call("discard", token, calendar):
+            extra = remote_id in self._found(token, calendar, entry)[1:]
+            if extra:
+                self._calendars[calendar][remote_id].deleted = True
+            return extra
 
     def _put(self, token: str, calendar: str, entry: Entry) -> Placed:
-        entries = self._open(token, calendar)
-        standing = entries.get(entry.event_id)
-        if standing is None and entry.remote_id:
+        name = next(iter(self._found(token, calendar, entry)), None)
+        known = entry.remote_id or entry.event_id in self._calendars[calendar]
+        if name is None and known:
             raise DeletedByHost("gone")
         wanted = Standing(Interval(entry.start, entry.end), entry.mark, entry.title, entry.description)
-        if standing is None:
-            self.created += 1
-        elif standing.mark != entry.mark:
+        self.created += name is None
+        self._calendars[calendar][name or entry.event_id] = wanted
+        return Placed(name or entry.event_id, created=name is None)
+
+    def _found(self, token: str, calendar: str, entry: Entry) -> list[str]:
+        """The ids of what stands with our mark: the entry itself, then its duplicates."""
+        entries = self._open(token, calendar)
+        taken = entries.get(entry.event_id)
+        if taken is not None and taken.mark != entry.mark:
             raise ForeignEntry("not-our-mark")
-        elif standing.deleted:
-            raise DeletedByHost("cancelled")
-        entries[entry.event_id] = wanted
-        return Placed(entry.event_id, created=standing is None)
+        names = [name for name, s in entries.items() if s.mark == entry.mark and not s.deleted]
+        return sorted(names, key=lambda name: (name != entry.remote_id, name))
 
     def _busy(self, token: str, calendar: str, window: Interval) -> Busy | Unreadable:
         if calendar in self._unreadable:
@@ -145,7 +190,8 @@ class CalendarDouble:
         if calendar not in self._owners[token]:
             return Unreadable("calendar-not-found")
         spans = [s.span for s in self._calendars[calendar].values() if not s.deleted]
-        return Busy(merged(spans, window), datetime.now(UTC))
+        single = touching(spans, window) if self.provider == "microsoft" else None
+        return Busy(merged(spans, window), datetime.now(UTC), single)
 
     def _open(self, token: str, calendar: str) -> dict[str, Standing]:
         if calendar not in self._owners[token]:

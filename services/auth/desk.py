@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from libs.contracts.events import Provider
 from libs.mongo.outbox import Sends
+from libs.providers.port import Calendar
 from services.auth.oauth import OAuth
 from services.auth.safe import Safe
 from services.auth.store import AuthStore
@@ -28,13 +29,19 @@ def one_by_one(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Ports, keys and limits. `link_seconds` is how long a connect link lives; `patience` how long to wait for a refresh."""
+    """Ports, keys and limits.
+
+    `relay` empties the connections' outboxes, `host_relay` the hosts'. `refreshing` and `calendars` have time-outs that fit
+    into an answer. `link_seconds` is how long a link lives, `patience` how long to wait for a refresh.
+    """
 
     store: AuthStore
     relay: Sends
+    host_relay: Sends
     safe: Safe
     oauth: Mapping[Provider, OAuth]
     refreshing: Mapping[Provider, OAuth]
+    calendars: Mapping[Provider, Calendar]
     public_url: str
     link_key: bytes = field(repr=False)
     account_key: bytes = field(repr=False)

@@ -1,16 +1,20 @@
-"""Hosts, their connections, and the links by which they connect. Pure: no clock, no store, no network."""
+"""Hosts and their connections, and the flows by which they connect. Pure: no clock, no store, no network."""
 
 import base64
 import hashlib
 import hmac
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from libs.contracts.events import Provider
+from libs.contracts.reasons import Reason
+
+PROVIDERS: Final[tuple[Provider, ...]] = ("google", "microsoft")
 
 FLOW_LIFETIME: Final = timedelta(minutes=10)
 """How long a host may take at the provider's pages."""
@@ -18,15 +22,32 @@ FLOW_LIFETIME: Final = timedelta(minutes=10)
 REFRESH_AHEAD: Final = timedelta(minutes=2)
 """An access token that ends within this time is refreshed before it is handed out."""
 
+MOST_STEPS: Final = 100
+"""How many steps of a connection's history are kept, the latest ones."""
+
 
 class State(StrEnum):
-    """Of a connection, and of a host as a whole."""
+    """Of a connection, and of a host as a whole. Only hosts are unknown or invited, only a connection is disconnecting."""
 
     UNKNOWN = "unknown"
     INVITED = "invited"
     CONNECTED = "connected"
     RECONNECT_NEEDED = "reconnect-needed"
+    DISCONNECTING = "disconnecting"
     DISCONNECTED = "disconnected"
+
+
+ACTIVE: Final = frozenset({State.CONNECTED, State.RECONNECT_NEEDED})
+"""The states in which a host means the connection to be used."""
+
+
+class Revocation(StrEnum):
+    """What became of a grant at its provider when the host took it back."""
+
+    REVOKED = "revoked"
+    NOT_OFFERED = "not-offered"
+    NOT_REACHED = "not-reached"
+    NOTHING_LEFT = "nothing-left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +60,20 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a connection's history."""
+
+    state: State
+    at: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A host's grant at one provider. `account` is a keyed digest of who granted it.
 
-    `made` is when it came to be, `since` how long it has been in its state; `version` grows with every write.
+    `made` is when it came to be, `since` how long it has been in its state; `version` grows with every write. `proved_at` is
+    when the provider last gave tokens for it. `revoked` is set once its end has been told to the provider.
     """
 
     id: str
@@ -55,33 +86,37 @@ class Connection:
     account: str | None = None
     expires_at: datetime | None = None
     sealed: bytes | None = field(default=None, repr=False)
-    calendars: tuple[str, ...] = ("primary",)
+    proved_at: datetime | None = None
+    revoked: Revocation | None = None
 
     def expires_before(self, moment: datetime) -> bool:
         """Whether the access token is gone by then."""
         return self.expires_at is None or self.expires_at <= moment
 
-    def with_tokens(self, sealed: bytes, expires_at: datetime, since: datetime | None = None) -> "Connection":
-        """The next version, connected, with new tokens; `since` where it was not (or not so) connected before."""
-        newer = replace(self, version=self.version + 1, state=State.CONNECTED, sealed=sealed, expires_at=expires_at)
-        return replace(newer, since=since) if since else newer
+    def with_tokens(self, sealed: bytes, expires_at: datetime, now: datetime) -> "Connection":
+        """The next version, with tokens that the provider has just given."""
+        return replace(self, version=self.version + 1, sealed=sealed, expires_at=expires_at, proved_at=now)
 
-    def without_grant(self, state: State, since: datetime) -> "Connection":
+    def again(self, sealed: bytes, expires_at: datetime, now: datetime) -> "Connection":
+        """The next version, connected anew."""
+        return replace(self.with_tokens(sealed, expires_at, now), state=State.CONNECTED, since=now)
+
+    def without_grant(self, state: State, now: datetime) -> "Connection":
         """The next version, with no tokens. A disconnected account may be connected by anybody again."""
         account = None if state is State.DISCONNECTED else self.account
         return replace(
-            self, version=self.version + 1, state=state, since=since, sealed=None, expires_at=None, account=account
+            self, version=self.version + 1, state=state, since=now, sealed=None, expires_at=None, account=account
         )
 
+    def leaving(self, sealed: bytes | None, now: datetime) -> "Connection":
+        """The next version, on its way out: `sealed` serves to revoke, and for nothing else."""
+        return replace(
+            self, version=self.version + 1, state=State.DISCONNECTING, since=now, sealed=sealed, expires_at=None
+        )
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An invitation for one host to connect, once. `provider` limits it to one."""
-
-    id: str
-    host: str
-    provider: Provider | None
-    expires_at: datetime
+    def with_end_told(self, revoked: Revocation) -> "Connection":
+        """The next version: what the provider said is known, so the tokens have no use any more."""
+        return replace(self, version=self.version + 1, revoked=revoked, sealed=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +137,6 @@ def new_connection_id() -> str:
     return "cn_" + _base32(secrets.token_bytes(16))
 
 
-def new_link_id() -> str:
-    """128 random bits in lower-case base32."""
-    return _base32(secrets.token_bytes(16))
-
-
 def new_secret() -> str:
     """256 random bits, for `state`, the cookie and the nonce."""
     return secrets.token_urlsafe(32)
@@ -122,38 +152,25 @@ def account_digest(key: bytes, provider: Provider, identity: str) -> str:
     return _base32(hmac.digest(key, f"{provider}\0{identity}".encode(), hashlib.sha256))
 
 
-def sign(key: bytes, link: Link) -> str:
-    """The token of a connect link: id, end (epoch seconds) and HMAC-SHA256."""
-    claim = f"{link.id}.{int(link.expires_at.timestamp())}"
-    return f"{claim}.{_signature(key, claim)}"
+def active(connections: Sequence[Connection]) -> list[Connection]:
+    """Those that are meant to be used, the oldest first."""
+    return sorted((c for c in connections if c.state in ACTIVE), key=lambda c: (c.made, c.id))
 
 
-def verified(key: bytes, token: str) -> tuple[str, datetime] | None:
-    """Id and end of a link whose signature is right; None otherwise. Compared in constant time, and read only after that."""
-    claim, _, signature = token.rpartition(".")
-    if not hmac.compare_digest(_signature(key, claim).encode(), signature.encode("utf-8", "replace")):
-        return None
-    link, _, end = claim.partition(".")
-    return link, datetime.fromtimestamp(int(end), UTC)
+def by_host(connections: Sequence[Connection]) -> defaultdict[str, list[Connection]]:
+    """The same, by whose they are."""
+    owned: defaultdict[str, list[Connection]] = defaultdict(list)
+    for connection in connections:
+        owned[connection.host].append(connection)
+    return owned
 
 
 def state_of(connections: Sequence[Connection]) -> State:
     """The state of a known host. One connection that does not work makes the whole host's time unknown."""
-    active = [c.state for c in connections if c.state is not State.DISCONNECTED]
-    if not active:
+    states = {c.state for c in active(connections)}
+    if not states:
         return State.DISCONNECTED if connections else State.INVITED
-    return State.RECONNECT_NEEDED if State.RECONNECT_NEEDED in active else State.CONNECTED
-
-
-def written_to(connections: Sequence[Connection]) -> str | None:
-    """The connection whose first calendar gets the bookings: the oldest, and only that one."""
-    active = [c for c in connections if c.state is not State.DISCONNECTED]
-    return min(active, key=lambda c: (c.made, c.id)).id if active else None
-
-
-def _signature(key: bytes, claim: str) -> str:
-    raw = hmac.digest(key, claim.encode("utf-8", "replace"), hashlib.sha256)
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return State.RECONNECT_NEEDED if State.RECONNECT_NEEDED in states else State.CONNECTED
 
 
 def _base32(raw: bytes) -> str:

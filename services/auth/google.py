@@ -20,7 +20,7 @@ from libs.providers.egress import Door
 from libs.providers.errors import ProviderError, Unreachable
 from libs.providers.oauth_http import DoorAdapter
 from services.auth import idtoken
-from services.auth.domain import new_secret
+from services.auth.domain import Revocation, new_secret
 from services.auth.oauth import Fresh, Grant, Params, Start, Suspicious, trouble
 
 FREE_BUSY: Final = "https://www.googleapis.com/auth/calendar.freebusy"
@@ -29,6 +29,7 @@ S = TypeVar("S", bound=requests.Session)
 SCOPES: Final = ("openid", FREE_BUSY, EVENTS_OWNED)
 """`openid` alone, without email or profile, gives the account's `sub` and nothing else about the person."""
 
+REVOKED: Final = {200: Revocation.REVOKED, 400: Revocation.NOTHING_LEFT}
 ISSUERS: Final = frozenset({"https://accounts.google.com", "accounts.google.com"})
 
 
@@ -101,14 +102,16 @@ class GoogleOAuth:
         )
         return _fresh(token)
 
-    def revoke(self, token: str) -> bool:
-        """See the port. Google takes back everything this account granted to Valet."""
+    def revoke(self, token: str | None) -> Revocation:
+        """See the port. Google takes back everything this account granted to Valet; 400 says that nothing is left of it."""
+        if token is None:
+            return Revocation.NOTHING_LEFT
         try:
             session = self._through("oauth.revoke", requests.Session())
             answer = session.post(self._settings.google_revoke_url, data={"token": token})
         except ProviderError:
-            return False
-        return answer.status_code == 200
+            return Revocation.NOT_REACHED
+        return REVOKED.get(answer.status_code, Revocation.NOT_REACHED)
 
     def _session(self) -> OAuth2Session:
         return self._through("oauth.token", OAuth2Session(self._client_id, redirect_uri=self._redirect))

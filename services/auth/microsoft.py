@@ -1,7 +1,8 @@
 """Microsoft's OAuth 2.0 by msal, through the one door.
 
 Source: learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow. A client is made for each call: it costs a third
-of a millisecond, and msal's own token cache, which would keep tokens in the clear, is thrown away with it.
+of a millisecond, and what msal keeps is thrown away with it: tokens in the clear, and refusals, which it would repeat for a
+minute without asking, when the host has long agreed again.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from libs.providers.egress import Door
 from libs.providers.errors import ProviderError, Unreachable
 from libs.providers.oauth_http import MsalHttp
 from services.auth import idtoken
+from services.auth.domain import Revocation
 from services.auth.oauth import Fresh, Grant, Params, Start, Suspicious, trouble
 
 READ_WRITE: Final = "Calendars.ReadWrite"
@@ -86,10 +88,10 @@ class MicrosoftOAuth:
         """See the port. Microsoft hands out a new refresh token each time."""
         return _fresh(self._call(lambda: self._app().acquire_token_by_refresh_token(refresh_token, [READ_WRITE])))
 
-    def revoke(self, token: str) -> bool:
+    def revoke(self, token: str | None) -> Revocation:
         """See the port. Microsoft has no revocation for one app's grant: the host removes it on their account's page."""
         del token
-        return False
+        return Revocation.NOT_OFFERED
 
     def _app(self) -> Any:
         secret = self._settings.microsoft_client_secret

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from libs.contracts.events import Provider
 from libs.providers.errors import GrantDead, ProviderError, TryLater, Unreachable
+from services.auth.domain import Revocation
 
 Params = Mapping[str, str]
 """The query of a callback; a name that stands twice in it never gets this far."""
@@ -67,8 +68,11 @@ class OAuth(Protocol):
         """A new access token."""
         ...
 
-    def revoke(self, token: str) -> bool:
-        """Take the whole grant of this account back; false where the provider has no such thing or did not do it."""
+    def revoke(self, token: str | None) -> Revocation:
+        """Take the whole grant of this account back, where the provider has such a thing; None if we have no token any more.
+
+        Safe to repeat. Raises no ProviderError.
+        """
         ...
 
 

@@ -1,9 +1,7 @@
 """What a host sees in the browser. No scripts, no third parties, nothing kept by caches; texts are in templates/."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,14 +14,17 @@ from libs.crypto.errors import KeyringError
 from libs.messaging.errors import RpcError
 from libs.mongo.errors import StoreUnavailable
 from libs.telemetry.logs import logger
-from services.auth import connecting
-from services.auth.connecting import PROVIDERS, Ended, Ending
+from services.auth import arriving, choices, connecting, disconnecting, domain
+from services.auth.choices import Chosen
 from services.auth.desk import Desk
-from services.auth.domain import FLOW_LIFETIME
+from services.auth.disconnecting import BY_HAND
+from services.auth.domain import PROVIDERS, Connection
+from services.auth.endings import Ended, Ending
+from services.auth.guards import SmallRequest, bind, browser_of, same_site, security_headers, single, unbind
+from services.auth.invitations import open_link
+from services.auth.questions import BadQuestion
 
-COOKIE: Final = "__Host-valet-browser"
 STATUS: Final[Mapping[Ending, int]] = {
-    Ending.CONNECTED: 200,
     Ending.LINK_WRONG: 404,
     Ending.LINK_OVER: 410,
     Ending.STATE_WRONG: 400,
@@ -34,15 +35,18 @@ STATUS: Final[Mapping[Ending, int]] = {
     Ending.UNAVAILABLE: 503,
 }
 BRANDS: Final = {"google": "Google Calendar", "microsoft": "Office 365"}
+FILES: Final = {"valet.css": "text/css", "valet.svg": "image/svg+xml"}
 
 ROUTES: Final = Map(
     [
         Rule("/", endpoint="home", methods=["GET"]),
-        Rule("/valet.css", endpoint="style", methods=["GET"]),
+        *(Rule(f"/{name}", endpoint="file", methods=["GET"], defaults={"name": name}) for name in FILES),
         Rule("/.well-known/jwks.json", endpoint="keys", methods=["GET"]),
         Rule("/connect/<token>", endpoint="invitation", methods=["GET"]),
         Rule("/connect/<token>/<provider>", endpoint="depart", methods=["POST"]),
         Rule("/oauth/<provider>/callback", endpoint="arrive", methods=["GET"]),
+        Rule("/disconnect/<token>", endpoint="farewell", methods=["GET"]),
+        Rule("/disconnect/<token>", endpoint="disconnect", methods=["POST"]),
     ]
 )
 
@@ -56,10 +60,11 @@ class Pages:
         self._templates = Environment(
             loader=PackageLoader("services.auth"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._headers = _security_headers(settings)
+        self._templates.globals |= {"brands": BRANDS, "by_hand": BY_HAND}
+        self._headers = security_headers(settings)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response = self._answer(Request(environ))
+        response = self._answer(SmallRequest(environ))
         response.headers.extend({k: v for k, v in self._headers.items() if k not in response.headers})
         return response(environ, start_response)
 
@@ -82,73 +87,55 @@ class Pages:
     def _home(self, _: Request) -> Response:
         return self._page("plain.html", 200, title="Valet")
 
-    def _style(self, _: Request) -> Response:
-        css = self._templates.get_template("valet.css").render()
-        return Response(css, mimetype="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    def _file(self, _: Request, name: str) -> Response:
+        text = self._templates.get_template(name).render()
+        return Response(text, mimetype=FILES[name], headers={"Cache-Control": "public, max-age=3600"})
 
     def _keys(self, _: Request) -> Response:
         body = msgspec.json.encode(self._keys_of_booking())
         return Response(body, mimetype="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"})
 
     def _invitation(self, _: Request, token: str) -> Response:
-        link = connecting.open_link(token, self._desk)
-        choices = [(name, BRANDS[name]) for name in connecting.offered(link)]
-        return self._page(
-            "connect.html", 200, title="Connect your calendar", host=link.host, token=token, choices=choices
-        )
+        link = open_link(token, "connect", self._desk)
+        return self._page("connect.html", 200, host=link.host, token=token, choices=connecting.offered(link))
 
     def _depart(self, request: Request, token: str, provider: str) -> Response:
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-            raise Ended(Ending.LINK_WRONG)
-        departure = connecting.depart(token, provider, _browser(request), self._desk)
+        same_site(request)
+        departure = connecting.depart(token, provider, browser_of(request), self._desk)
         response = Response(status=303, headers={"Location": departure.url})
-        response.set_cookie(
-            COOKIE, departure.browser, max_age=FLOW_LIFETIME, secure=True, httponly=True, samesite="Lax", path="/"
-        )
+        bind(response, departure.browser)
         return response
 
     def _arrive(self, request: Request, provider: str) -> Response:
         chosen = next((name for name in PROVIDERS if name == provider), None)
         if chosen is None:
             raise NotFound
-        connection = connecting.arrive(chosen, _single(request), _browser(request), self._desk)
-        response = self._ending(Ending.CONNECTED, brand=BRANDS[connection.provider])
-        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Lax", path="/")
+        made = arriving.arrive(chosen, single(request), browser_of(request), self._desk)
+        active = self._active(made.host)
+        stands = self._desk.store.chosen([made.host]).get(made.host, Chosen())
+        goes_to = choices.written(choices.standing(stands, active))
+        response = self._page("connected.html", 200, host=made.host, made=made, active=active, goes_to=goes_to)
+        unbind(response)
         return response
 
-    def _ending(self, ending: Ending, brand: str = "") -> Response:
-        return self._page("ending.html", STATUS[ending], title="Valet", ending=ending.value, brand=brand)
+    def _farewell(self, _: Request, token: str) -> Response:
+        link = open_link(token, "disconnect", self._desk)
+        return self._page("disconnect.html", 200, host=link.host, active=self._active(link.host))
+
+    def _disconnect(self, request: Request, token: str) -> Response:
+        same_site(request)
+        link = open_link(token, "disconnect", self._desk)
+        try:
+            ended = disconnecting.ended(link.host, request.form.get("connection") or None, self._desk)
+        except BadQuestion:
+            raise Ended(Ending.STATE_WRONG) from None
+        return self._page("disconnected.html", 200, host=link.host, ended=ended, active=self._active(link.host))
+
+    def _active(self, host: str) -> list[Connection]:
+        return domain.active(self._desk.store.connections([host]))
+
+    def _ending(self, ending: Ending) -> Response:
+        return self._page("ending.html", STATUS[ending], ending=ending.value)
 
     def _page(self, name: str, status: int, **context: Any) -> Response:
         return Response(self._templates.get_template(name).render(**context), status, mimetype="text/html")
-
-
-def _single(request: Request) -> dict[str, str]:
-    """The query, in which no name may stand twice (RFC 6749, 3.1)."""
-    if any(len(values) != 1 for _, values in request.args.lists()):
-        raise Ended(Ending.STATE_WRONG)
-    return request.args.to_dict()
-
-
-def _browser(request: Request) -> str | None:
-    value = request.cookies.get(COOKIE, "")
-    return value if re.fullmatch(r"[A-Za-z0-9_-]{43}", value) else None
-
-
-def _security_headers(settings: Settings) -> dict[str, str]:
-    sites = (settings.google_authorize_url, settings.microsoft_authority)
-    origins = " ".join(dict.fromkeys("https://" + urlsplit(site).netloc for site in sites))
-    # Browsers hold redirects after a form to form-action too, so the providers' sign-in pages stand in it.
-    policy = (
-        f"default-src 'none'; style-src 'self'; form-action 'self' {origins}; frame-ancestors 'none'; base-uri 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Cache-Control": "no-store",
-        "Strict-Transport-Security": "max-age=31536000",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    }

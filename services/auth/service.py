@@ -1,12 +1,14 @@
 """Auth: what comes in, and which use case answers it. Run with `nameko run services.auth.service`.
 
-The pages hosts see (`/connect/…`, `/oauth/…/callback`) are in pages.py and are served by the wiring.
+The pages hosts see (`/connect/…`, `/oauth/…/callback`, `/disconnect/…`) are in pages.py and are served by the wiring.
 """
 
 from typing import Any
 
 from libs.messaging.entrypoints import answers, every
 from services.auth import handlers
+from services.auth.canary import TICK
+from services.auth.disconnecting import resume
 from services.auth.wiring import AuthWiring, Use
 
 
@@ -29,9 +31,34 @@ class AuthService:
         return handlers.hosts(self.use.desk)
 
     @answers(handlers.BadQuestion)
-    def disconnect(self, host: str) -> dict[str, Any]:
-        return handlers.disconnect(host, self.use.desk)
+    def history(self, host: str) -> dict[str, list[dict[str, Any]]]:
+        return handlers.history(host, self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def calendars(self, host: str) -> list[dict[str, Any]]:
+        return handlers.calendars(host, self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def set_calendars(self, host: str, calendars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return handlers.set_calendars(host, calendars, self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def disconnect(self, host: str, connection: str | None = None) -> dict[str, Any]:
+        return handlers.disconnect(host, connection, self.use.desk)
+
+    @answers(handlers.BadQuestion)
+    def disconnect_link(self, host: str) -> dict[str, Any]:
+        return handlers.disconnect_link(host, self.use.desk)
+
+    @every(seconds=TICK)
+    def prove_grants(self) -> None:
+        self.use.canary.tick()
+
+    @every(seconds=5)
+    def finish_disconnecting(self) -> None:
+        resume(self.use.desk)
 
     @every(seconds=1)
-    def sweep_outbox(self) -> None:
-        self.use.relay.sweep(self.use.settings.relay_seconds)
+    def sweep_outboxes(self) -> None:
+        for relay in self.use.relays:
+            relay.sweep(self.use.settings.relay_seconds)

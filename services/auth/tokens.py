@@ -15,7 +15,7 @@ from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.auth.desk import Desk
 from services.auth.domain import REFRESH_AHEAD, Connection, State, Tokens
-from services.auth.outgoing import event_of
+from services.auth.outgoing import note_of
 from services.auth.store import Lease
 
 POLL: Final = 0.05
@@ -34,14 +34,30 @@ def usable(connection: Connection, desk: Desk, rejected: int | None = None) -> t
     while connection.state is State.CONNECTED:
         if connection.version != rejected and not connection.expires_before(desk.clock() + REFRESH_AHEAD):
             return connection, _opened(connection, desk)
-        lease = Lease(secrets.token_hex(16), desk.clock() + timedelta(seconds=desk.patience + MARGIN))
-        if desk.store.lease(connection.id, connection.version, lease, desk.clock()):
+        lease = _leased(connection, desk)
+        if lease is not None:
             return _refreshed(connection, lease, desk, rejected)
         if desk.clock() >= ends:
             return connection, _still_good(connection, desk, rejected)
         desk.sleep(POLL)
         connection = _read_again(connection, desk)
     return connection, None
+
+
+def proved(connection: Connection, desk: Desk) -> Connection | None:
+    """Refresh now, however long the token still has, to learn whether the grant lives.
+
+    The connection as it then stands, unchanged if the provider could not tell; None if another replica has the lease, or had
+    it since `connection` was read. Raises StoreUnavailable.
+    """
+    lease = _leased(connection, desk)
+    return None if lease is None else _refreshed(connection, lease, desk, None)[0]
+
+
+def _leased(connection: Connection, desk: Desk) -> Lease | None:
+    lease = Lease(secrets.token_hex(16), desk.clock() + timedelta(seconds=desk.patience + MARGIN))
+    taken = desk.store.lease(connection.id, connection.version, lease, desk.clock())
+    return lease if taken else None
 
 
 def _refreshed(
@@ -69,7 +85,7 @@ def _refreshed(
 
 def _kept(connection: Connection, tokens: Tokens, lease: Lease, desk: Desk) -> tuple[Connection, Tokens | None]:
     sealed = desk.safe.seal_tokens(connection.id, connection.version + 1, tokens)
-    newer = connection.with_tokens(sealed, tokens.expires_at)
+    newer = connection.with_tokens(sealed, tokens.expires_at, desk.clock())
     if desk.store.change(newer, connection.version, lease=lease.id):
         return newer, tokens
     standing = _read_again(connection, desk)  # the lease ran out, or the host connected again meanwhile
@@ -78,11 +94,10 @@ def _kept(connection: Connection, tokens: Tokens, lease: Lease, desk: Desk) -> t
 
 def _grant_dead(connection: Connection, lease: Lease, desk: Desk) -> tuple[Connection, Tokens | None]:
     """The provider refused our refresh token. If the vault holds another by now, that one counts."""
-    now = desk.clock()
-    dead = connection.without_grant(State.RECONNECT_NEEDED, now)
-    event = event_of(dead, Reason.GRANT_DEAD, now)
-    if desk.store.change(dead, connection.version, event, lease.id):
-        desk.relay.send({dead.id: [event]})
+    dead = connection.without_grant(State.RECONNECT_NEEDED, desk.clock())
+    note = note_of(dead, Reason.GRANT_DEAD)
+    if desk.store.change(dead, connection.version, note, lease.id):
+        desk.relay.send({dead.id: note.events})
         logger().warning("reconnect needed", connection=dead.id, provider=dead.provider, host=dead.host)
         return dead, None
     standing = _read_again(connection, desk)

@@ -16,8 +16,10 @@ from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import answers, connect
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
+from libs.providers.adapters import calendars
 from libs.providers.egress import Door
 from libs.telemetry.serving import TlsServer
+from services.auth.canary import Canary
 from services.auth.desk import Desk
 from services.auth.google import GoogleOAuth
 from services.auth.microsoft import MicrosoftOAuth
@@ -41,7 +43,8 @@ class Use:
     """What the service's methods find."""
 
     desk: Desk
-    relay: Relay
+    relays: tuple[Relay, ...]
+    canary: Canary
     settings: Settings
 
 
@@ -64,21 +67,25 @@ class AuthWiring(Wiring):
         settings = runtime.settings
         masters = runtime.keyring()
         database = connect(settings, runtime.service)
-        store, outbox = MongoAuthStore(database), MongoOutbox(database["connections"])
+        store = MongoAuthStore(database)
         store.ensure_indexes()
-        outbox.ensure_index()
+        outboxes = MongoOutbox(store.documents), MongoOutbox(store.hosts)
+        for outbox in outboxes:
+            outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
-        relay = Relay(outbox, runtime.publisher)
+        relay, host_relay = (Relay(outbox, runtime.publisher) for outbox in outboxes)
         patience = settings.rpc_timeout * SHARE_OF_ANSWER
         hasty = settings.model_copy(update={"provider_timeout": min(settings.provider_timeout, patience)})
         desk = Desk(
             store=store,
             relay=relay,
+            host_relay=host_relay,
             safe=Safe(Vault(masters, MongoKeyStore(database))),
             oauth=_providers(settings),
             refreshing=_providers(hasty),
+            calendars=calendars(hasty),
             public_url=settings.public_url or "",
-            link_key=masters.derive("connect-link"),
+            link_key=masters.derive("host-link"),
             account_key=masters.derive("account-index"),
             link_seconds=settings.connect_link_seconds,
             patience=patience,
@@ -89,7 +96,7 @@ class AuthWiring(Wiring):
         pages = Pages(desk, settings, lambda: runtime.ask("booking", "public_keys"))
         self.server = TlsServer(pages, settings.pages_listen, settings)
         runtime.watch("pages", lambda: self.server.up)
-        return Use(desk, relay, settings)
+        return Use(desk, (relay, host_relay), Canary(desk, settings.canary_seconds), settings)
 
     def start(self) -> None:
         super().start()

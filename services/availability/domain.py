@@ -2,20 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from libs.contracts.questions import Slot
 from libs.contracts.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A half-open interval [start, end)."""
-
-    start: datetime
-    end: datetime
+class Window(Slot, frozen=True):
+    """A half-open interval [start, end). A struct, for slots are made by the thousand."""
 
     def overlaps(self, other: "Window") -> bool:
         return self.start < other.end and other.start < self.end
+
+    def covers(self, other: "Window") -> bool:
+        return self.start <= other.start and other.end <= self.end
+
+    def with_(self, others: Iterable["Window"]) -> "Window":
+        """The shortest window that covers this one and each of the others that overlaps it."""
+        touched = [other for other in others if self.overlaps(other)]
+        return Window(min([self.start, *(o.start for o in touched)]), max([self.end, *(o.end for o in touched)]))
+
+    def widened(self, before: timedelta, after: timedelta) -> "Window":
+        """With this much more in front and behind."""
+        return Window(self.start - before, self.end + after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +49,19 @@ def joined(windows: Sequence[Window], longest: timedelta) -> list[Window]:
     for window in sorted(windows, key=lambda w: w.start):
         if covers and max(window.end, covers[-1].end) - covers[-1].start <= longest:
             covers[-1] = Window(covers[-1].start, max(window.end, covers[-1].end))
-        else:
+        elif not covers or window.end > covers[-1].end:
             covers.append(window)
     return covers
 
 
-def slots(window: Window, busy: Sequence[Window], duration: timedelta, step: timedelta) -> list[Window]:
-    """Every start on the step at which `duration` fits into the window without touching what is busy."""
-    found, at = [], _ceiling(window.start, step)
-    blocks = iter(sorted(busy, key=lambda w: w.start))
-    block = next(blocks, None)
-    while at + duration <= window.end:
-        while block is not None and block.end <= at:
-            block = next(blocks, None)
-        if block is not None and block.start < at + duration:
-            at = _ceiling(block.end, step)
-            continue
-        found.append(Window(at, at + duration))
-        at += step
-    return found
-
-
-def _ceiling(at: datetime, step: timedelta) -> datetime:
-    over = at.timestamp() % step.total_seconds()
-    return at if over == 0 else at + timedelta(seconds=step.total_seconds() - over)
+def without(windows: Iterable[Window], hole: Window) -> list[Window]:
+    """The same time, less what the hole takes."""
+    pieces = [
+        piece
+        for window in windows
+        for piece in (
+            Window(window.start, min(window.end, hole.start)),
+            Window(max(window.start, hole.end), window.end),
+        )
+    ]
+    return [piece for piece in pieces if piece.start < piece.end]

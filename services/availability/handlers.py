@@ -1,127 +1,107 @@
-"""One plain function per use case of availability. A calendar that cannot be read is unknown, and unknown is never free."""
+"""One plain function per event that availability hears. A calendar that cannot be read is unknown, and unknown is never free."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from libs.contracts.events import BookingHeld, ConnectionFact
-from libs.contracts.questions import HostAccess, Slot, Slots
+from libs.contracts.events import BookingHeld, ConnectionFact, Event, HostCalendarsChanged
+from libs.contracts.questions import HostRules, StandingRules
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
-from libs.messaging.grants import AuthUnavailable, Grants
+from libs.messaging.grants import AuthUnavailable
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.outbox import Sends
 from libs.telemetry.logs import logger
-from services.availability.domain import Verdict, Window, joined, judge, slots
+from services.availability.desk import NOT_CONNECTED, Desk
+from services.availability.domain import Verdict, Window, judge
+from services.availability.free import reach
 from services.availability.outgoing import answer_of
-from services.availability.reading import Reader, Reading
-from services.availability.store import AnswerBook
+from services.availability.reading import Reading
+from services.availability.rules import fault
+from services.availability.standing import news_of
 
-LONGEST_QUESTION = timedelta(days=31)
-STEP = timedelta(minutes=15)
 PATIENCE = 0.7
 """The share of a hold's time after which an unreadable calendar is answered with a refusal rather than another try."""
-NOT_CONNECTED: dict[str, Reason] = {
-    "unknown": Reason.UNKNOWN_HOST,
-    "invited": Reason.HOST_NOT_CONNECTED,
-    "disconnected": Reason.HOST_NOT_CONNECTED,
-}
+
+Hold = Incoming[BookingHeld]
 
 
-class BadQuestion(Exception):
-    """A question about slots that cannot be answered; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the handlers work with. `hold` is how long a booking is held for us."""
-
-    grants: Grants
-    reader: Reader
-    answers: AnswerBook
-    relay: Sends
-    hold: timedelta
-    clock: Callable[[], datetime]
-
-
-def check_holds(batch: Sequence[Incoming[BookingHeld]], desk: Desk) -> Sequence[Outcome]:
-    """Answer each hold from its host's calendars, read now: approved, refused, or asked again later."""
-    verdicts = _verdicts(batch, desk)
-    now = desk.clock()
-    answers = {at: v or _out_of_patience(batch[at], desk.hold, now) for at, v in enumerate(verdicts)}
+def check_holds(batch: Sequence[Hold], desk: Desk) -> Sequence[Outcome]:
+    """Answer each hold by its host's rules and calendars, read now: approved, refused, or asked again later."""
     try:
+        rules = desk.rules.get({item.data.host for item in batch})
+        verdicts = _verdicts(batch, rules, desk)
+        now = desk.clock()
+        answers = {at: v or _out_of_patience(batch[at], desk.hold, now) for at, v in enumerate(verdicts)}
         _answer([(batch[at], verdict) for at, verdict in answers.items() if verdict], desk)
     except StoreUnavailable:
         return [Retry(Reason.STORE_UNAVAILABLE)] * len(batch)
     return [DONE if answers[at] else Retry(Reason.CALENDAR_UNREADABLE) for at in range(len(batch))]
 
 
-def forget_access(batch: Sequence[Incoming[ConnectionFact]], desk: Desk) -> Sequence[Outcome]:
-    """A host's connection changed: what is remembered of it is no longer good."""
-    for item in batch:
-        desk.grants.forget(item.data.host)
+def note_bookings(batch: Sequence[Incoming[Event]], desk: Desk) -> Sequence[Outcome]:
+    """Keep what bookings take of their hosts' time, so that slots leave it out."""
+    try:
+        desk.agenda.note([news for item in batch if (news := news_of(item, desk.hold))])
+    except StoreUnavailable:
+        return [Retry(Reason.STORE_UNAVAILABLE)] * len(batch)
     return [DONE] * len(batch)
 
 
-def slot_question(start: datetime, end: datetime, minutes: int) -> tuple[Window, timedelta]:
-    """What a question about slots asks for. Raises BadQuestion."""
-    try:
-        return Window(start.astimezone(UTC), end.astimezone(UTC)), timedelta(minutes=minutes)
-    except OverflowError:
-        raise BadQuestion("start, end and duration_minutes must lie within what a calendar knows") from None
+def forget_access(batch: Sequence[Incoming[ConnectionFact | HostCalendarsChanged]], desk: Desk) -> Sequence[Outcome]:
+    """A host's connection or choice of calendars changed: what is remembered of both is no longer good."""
+    for item in batch:
+        desk.grants.forget(item.data.host)
+        desk.reader.forget(item.data.host)
+    return [DONE] * len(batch)
 
 
-def find_slots(host: str, window: Window, duration: timedelta, desk: Desk) -> Slots:
-    """Free slots and the evidence for them. Raises BadQuestion, AuthUnavailable."""
-    if duration <= timedelta(0) or duration > timedelta(days=1):
-        raise BadQuestion("duration_minutes must be between 1 and 1440")
-    if window.end <= window.start or window.end - window.start > timedelta(days=62):
-        raise BadQuestion("end must be after start, and at most 62 days later")
-    access = desk.grants.of([host])[host]
-    if access.state in NOT_CONNECTED:
-        return Slots(host=host, slots=[], calendars=[], why=NOT_CONNECTED[access.state])
-    wanted = Window(max(window.start, desk.clock()), window.end)
-    if wanted.end <= wanted.start:
-        return Slots(host=host, slots=[], calendars=[])
-    reading = desk.reader.read({host: access}, {host: [wanted]})[host]
-    if not reading.complete:
-        return Slots(host=host, slots=[], calendars=reading.evidence, why=Reason.CALENDAR_UNREADABLE)
-    found = slots(wanted, reading.busy, duration, STEP)
-    return Slots(host=host, slots=[Slot(s.start, s.end) for s in found], calendars=reading.evidence)
-
-
-def _verdicts(batch: Sequence[Incoming[BookingHeld]], desk: Desk) -> list[Verdict | None]:
-    """What the calendars say of each hold; None where that is not known."""
+def _verdicts(batch: Sequence[Hold], rules: Mapping[str, StandingRules], desk: Desk) -> list[Verdict | None]:
+    """What rules and calendars say of each hold; None where that is not known. Only what the rules allow is looked up."""
+    reasons = [_breach(item, rules[item.data.host].rules) for item in batch]
     try:
         access = desk.grants.of(item.data.host for item in batch)
     except AuthUnavailable:
-        return [None] * len(batch)
-    connected = [item for item in batch if access[item.data.host].state not in NOT_CONNECTED]
-    readings = desk.reader.read(access, _windows(connected)) if connected else {}
-    return [_verdict(item, access[item.data.host], readings) for item in batch]
+        return [Verdict(reason) if reason else None for reason in reasons]
+    known = [
+        NOT_CONNECTED.get(access[item.data.host].state, reason) for item, reason in zip(batch, reasons, strict=True)
+    ]
+    asked = [(item.data.host, _to_read(item.data, rules[item.data.host].rules)) for item in batch]
+    open_ = [question for question, reason in zip(asked, known, strict=True) if reason is None]
+    readings = desk.reader.live(access, open_) if open_ else {}
+    return [
+        Verdict(reason) if reason else _judged(item.data, rules[item.data.host].rules, readings[question])
+        for item, reason, question in zip(batch, known, asked, strict=True)
+    ]
 
 
-def _verdict(item: Incoming[BookingHeld], access: HostAccess, readings: Mapping[str, Reading]) -> Verdict | None:
-    if access.state in NOT_CONNECTED:
-        return Verdict(NOT_CONNECTED[access.state])
-    reading = readings[item.data.host]
-    return judge(Window(item.data.start, item.data.end), reading.busy) if reading.complete else None
+def _breach(item: Hold, rules: HostRules) -> Reason | None:
+    """Notice counts from when the time was held: that an answer takes long is no fault of the request's."""
+    return fault(rules, _span(item.data), item.time or item.first_seen)
 
 
-def _windows(batch: Sequence[Incoming[BookingHeld]]) -> dict[str, list[Window]]:
-    """The stretches of time to ask about, by host."""
-    asked: dict[str, list[Window]] = {}
-    for item in batch:
-        asked.setdefault(item.data.host, []).append(Window(item.data.start, item.data.end))
-    return {host: joined(windows, LONGEST_QUESTION) for host, windows in asked.items()}
+def _judged(held: BookingHeld, rules: HostRules, reading: Reading) -> Verdict | None:
+    """A booking that moves has an entry at the time it has now: that is not the host being busy."""
+    return judge(reach(rules, _span(held)), reading.busy(_own(held))) if reading.complete else None
 
 
-def _out_of_patience(item: Incoming[BookingHeld], hold: timedelta, now: datetime) -> Verdict | None:
+def _to_read(held: BookingHeld, rules: HostRules) -> Window:
+    """The time asked for with its buffers; where the booking's own entry reaches into it, all of that, to know it again."""
+    return reach(rules, _span(held)).with_(_own(held))
+
+
+def _span(held: BookingHeld) -> Window:
+    return Window(held.start.astimezone(UTC), held.end.astimezone(UTC))
+
+
+def _own(held: BookingHeld) -> list[Window]:
+    return [Window(held.moves.start.astimezone(UTC), held.moves.end.astimezone(UTC))] if held.moves else []
+
+
+def _out_of_patience(item: Hold, hold: timedelta, now: datetime) -> Verdict | None:
     since = item.time or item.first_seen
     return Verdict(Reason.CALENDAR_UNREADABLE) if now - since >= hold * PATIENCE else None
 
 
-def _answer(answered: Sequence[tuple[Incoming[BookingHeld], Verdict]], desk: Desk) -> None:
+def _answer(answered: Sequence[tuple[Hold, Verdict]], desk: Desk) -> None:
     """Write the answers down and tell of them. A hold that was answered before gets that answer again."""
     if not answered:
         return
@@ -129,4 +109,6 @@ def _answer(answered: Sequence[tuple[Incoming[BookingHeld], Verdict]], desk: Des
     standing = desk.answers.add(answers)
     desk.relay.send({answer.id: [answer.event] for answer in standing})
     for (item, _), answer in zip(answered, standing, strict=True):
+        if answer.reason == Reason.HOST_BUSY:
+            desk.reader.forget(item.data.host)  # what offered this time is out of date
         logger().info(answer.event.type, booking=item.data.booking, host=item.data.host, reason=answer.reason)

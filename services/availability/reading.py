@@ -1,7 +1,9 @@
-"""Reading many hosts' calendars at once: one question per connection and stretch of time, side by side."""
+"""Reading many hosts' calendars at once: one request per connection at a time, connections side by side."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 
 from libs.contracts.events import Provider
@@ -10,89 +12,201 @@ from libs.messaging.grants import Grants
 from libs.providers.errors import ProviderError, Unauthorized
 from libs.providers.port import Busy, Calendar, Interval, Unreadable
 from libs.telemetry import metrics
-from services.availability.domain import Window
+from services.availability.domain import Window, joined, without
+from services.availability.flights import Flights, Inquiry, Look
+from services.availability.snapshots import Snapshots
 
-Gather = Callable[[Callable[["_Question"], "_Answer"], Sequence["_Question"]], Iterable["_Answer"]]
+LONGEST_QUESTION = timedelta(days=31)
+DAY = timedelta(days=1)
+
+Asked = tuple[str, Window]
+"""A host, and the time that is asked about."""
+Gather = Callable[[Callable[[Inquiry], Sequence[Look]], Sequence[Inquiry]], Iterable[Sequence[Look]]]
+"""Like map: the answers come in the order of the inquiries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of one host. Only a complete reading says anything about being free."""
+    """What was read of one host for one window. Only a complete reading says anything about being free.
 
-    busy: list[Window]
-    evidence: list[CalendarEvidence]
-    complete: bool
+    `age` is that of the oldest of what was read, in seconds.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    host: str
-    window: Window
-    provider: Provider
-    token: str | None = field(repr=False)
-    calendars: tuple[CalendarAccess, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    host: str
     results: tuple[tuple[CalendarAccess, Busy | Unreadable], ...]
+    age: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether there was something to read and all of it was read."""
+        return bool(self.results) and all(isinstance(result, Busy) for _, result in self.results)
+
+    @property
+    def evidence(self) -> list[CalendarEvidence]:
+        """How each calendar was read."""
+        return [_evidence(calendar, result) for calendar, result in self.results]
+
+    def busy(self, own: Sequence[Window] = ()) -> list[Window]:
+        """The busy times of all calendars, less the entries of Valet's own that stand there at the times `own`.
+
+        An entry has no name here, only times. Where the provider tells entries apart, one that has exactly these times is
+        left out. Where it tells only merged times, these times are cut out of the calendar that is written to: whatever else
+        the host has there in that time cannot be seen. Of the other calendars of that kind nothing is cut out.
+        """
+        read = [_Read(calendar.written, result) for calendar, result in self.results if isinstance(result, Busy)]
+        read.sort(key=lambda r: not r.written)
+        for span in own:
+            any(calendar.leave_out(span) for calendar in read)  # once at most
+        return [window for calendar in read for window in calendar.windows]
+
+
+class _Read:
+    """One calendar's busy times, from which entries can be left out."""
+
+    def __init__(self, written: bool, busy: Busy) -> None:
+        self.written = written
+        self.windows = [Window(i.start, i.end) for i in busy.intervals]
+        self._single = None if busy.single is None else [Window(i.start, i.end) for i in busy.single]
+
+    def leave_out(self, span: Window) -> bool:
+        if self._single is not None:
+            if span not in self._single:
+                return False
+            self._single.remove(span)
+            self.windows = self._single
+            return True
+        # Where the entry stands, it is covered whole.
+        if not self.written or not any(window.covers(span) for window in self.windows):
+            return False
+        self.windows = without(self.windows, span)
+        return True
 
 
 class Reader:
-    """Reads busy times, and nothing else, through the providers' adapters."""
+    """Reads busy times, and nothing else, through the providers' adapters.
 
-    def __init__(self, calendars: Mapping[Provider, Calendar], grants: Grants, gather: Gather) -> None:
+    After `patience` seconds a request that is made of several windows is not continued. `clock` is monotonic.
+    """
+
+    def __init__(
+        self,
+        calendars: Mapping[Provider, Calendar],
+        grants: Grants,
+        gather: Gather,
+        snapshots: Snapshots,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._calendars = calendars
         self._grants = grants
         self._gather = gather
+        self._snapshots = snapshots
+        self._patience = patience
+        self._clock = clock
+        self._flights = Flights(self._fly)
 
-    def read(self, access: Mapping[str, HostAccess], windows: Mapping[str, Sequence[Window]]) -> dict[str, Reading]:
-        """One reading per host, over its windows. Never raises for a provider: what cannot be read makes a reading incomplete."""
-        questions = [q for host, spans in windows.items() for q in _questions(host, access[host], spans)]
-        results: dict[str, list[tuple[CalendarAccess, Busy | Unreadable]]] = {host: [] for host in windows}
-        for answer in self._gather(self._ask, questions):
-            results[answer.host].extend(answer.results)
-        return {host: _reading(found) for host, found in results.items()}
+    def live(self, access: Mapping[str, HostAccess], asked: Iterable[Asked]) -> dict[Asked, Reading]:
+        """What the calendars say now, from requests that begin after this call. Never raises for a provider: what cannot be
+        read makes a reading incomplete."""
+        return self._read(access, list(asked), lambda window: window, fresh=True)
 
-    def _ask(self, question: _Question) -> _Answer:
-        calendars = question.calendars
-        if question.token is None:
-            return _unread(question, "no-access")
-        asked = Interval(question.window.start, question.window.end)
+    def recent(self, access: Mapping[str, HostAccess], asked: Iterable[Asked]) -> dict[Asked, Reading]:
+        """The same, perhaps from a request that is under way already or from a snapshot. Whole days (UTC) are read, so that
+        the next question is answered by the same snapshot."""
+        return self._read(access, list(asked), _whole_days, fresh=False)
+
+    def forget(self, host: str) -> None:
+        """Something is known to have changed: no snapshot of this host is used any more."""
+        self._snapshots.forget(host)
+
+    def _read(
+        self,
+        access: Mapping[str, HostAccess],
+        asked: Sequence[Asked],
+        cut: Callable[[Window], Window],
+        fresh: bool,
+    ) -> dict[Asked, Reading]:
+        windows: dict[str, list[Window]] = {}
+        for host, window in asked:
+            windows.setdefault(host, []).append(cut(window))
+        inquiries = [q for host, spans in windows.items() for q in _inquiries(host, access[host], spans, fresh)]
+        answers = list(self._gather(self._ask, inquiries))
+        looks = {inquiry.connection: found for inquiry, found in zip(inquiries, answers, strict=True)}
+        return {(host, window): self._reading(access[host], window, looks) for host, window in asked}
+
+    def _reading(self, access: HostAccess, window: Window, looks: Mapping[str, Sequence[Look]]) -> Reading:
+        results, began = [], self._clock()
+        for calendar in _checked(access):
+            look = next((look for look in looks.get(calendar.connection, ()) if look.window.covers(window)), None)
+            missing = Unreadable("not-answered" if calendar.token else "no-access")
+            results.append((calendar, look.results.get(calendar.calendar, missing) if look else missing))
+            began = min(began, look.began if look else began)
+        return Reading(tuple(results), self._clock() - began)
+
+    def _ask(self, inquiry: Inquiry) -> Sequence[Look]:
+        if inquiry.fresh:
+            return self._flights.ask(inquiry)
+        return self._flights.ask(inquiry, lambda: self._snapshots.known(inquiry))
+
+    def _fly(self, inquiry: Inquiry) -> Sequence[Look]:
+        looks: list[Look] = []
+        begin = self._clock()
+        for window in joined(inquiry.windows, LONGEST_QUESTION):
+            began = self._clock()
+            late = began - begin > self._patience
+            results = _none_of(inquiry, "too-slow") if late else self._busy(inquiry, window)
+            looks.append(Look(window, began, results))
+        self._snapshots.keep(inquiry, looks)
+        return looks
+
+    def _busy(self, inquiry: Inquiry, window: Window) -> Mapping[str, Busy | Unreadable]:
+        names = [calendar.calendar for calendar in inquiry.calendars]
+        provider = self._calendars[inquiry.provider]
         try:
-            found = self._calendars[question.provider].busy(question.token, [c.calendar for c in calendars], asked)
+            found = provider.busy(inquiry.token, names, Interval(window.start, window.end))
         except ProviderError as error:
             if isinstance(error, Unauthorized):
-                self._grants.forget(question.host, calendars[0])
-            return _unread(question, error.label)
-        missing = Unreadable("not-answered")
-        return _Answer(question.host, tuple((c, found.get(c.calendar, missing)) for c in calendars))
+                self._grants.forget(inquiry.host, inquiry.calendars[0])
+            return _none_of(inquiry, error.label)
+        for result in found.values():
+            if isinstance(result, Unreadable):
+                metrics.CALENDARS_UNREADABLE.labels(inquiry.provider, result.why).inc()
+        return found
 
 
-def _questions(host: str, access: HostAccess, windows: Sequence[Window]) -> list[_Question]:
-    checked = sorted((c for c in access.calendars if c.checked), key=lambda c: c.connection)
-    return [
-        _Question(host, window, calendars[0].provider, calendars[0].token, calendars)
-        for _, group in groupby(checked, key=lambda c: c.connection)
-        for calendars in [tuple(group)]
-        for window in windows
-    ]
+def _checked(access: HostAccess) -> list[CalendarAccess]:
+    return sorted((c for c in access.calendars if c.checked), key=lambda c: c.connection)
 
 
-def _unread(question: _Question, why: str) -> _Answer:
-    return _Answer(question.host, tuple((calendar, Unreadable(why)) for calendar in question.calendars))
+def _inquiries(host: str, access: HostAccess, windows: Sequence[Window], fresh: bool) -> list[Inquiry]:
+    """One per connection, with all its calendars. Without a token nobody is asked."""
+    made = []
+    for connection, group in groupby(_checked(access), key=lambda c: c.connection):
+        calendars, spans = tuple(group), tuple(dict.fromkeys(windows))
+        first = calendars[0]
+        if first.token is None:
+            metrics.CALENDARS_UNREADABLE.labels(first.provider, "no-access").inc(len(calendars))
+            continue
+        made.append(Inquiry(host, connection, first.provider, first.token, calendars, spans, () if fresh else spans))
+    return made
 
 
-def _reading(results: Sequence[tuple[CalendarAccess, Busy | Unreadable]]) -> Reading:
-    """Complete only if there was something to read and all of it was read."""
-    evidence = [_evidence(calendar, result) for calendar, result in results]
-    busy = [Window(i.start, i.end) for _, result in results if isinstance(result, Busy) for i in result.intervals]
-    return Reading(busy, evidence, bool(evidence) and all(e.complete for e in evidence))
+def _none_of(inquiry: Inquiry, why: str) -> Mapping[str, Busy | Unreadable]:
+    metrics.CALENDARS_UNREADABLE.labels(inquiry.provider, why).inc(len(inquiry.calendars))
+    return {calendar.calendar: Unreadable(why) for calendar in inquiry.calendars}
 
 
 def _evidence(calendar: CalendarAccess, result: Busy | Unreadable) -> CalendarEvidence:
-    if isinstance(result, Busy):
-        return CalendarEvidence(provider=calendar.provider, complete=True, as_of=result.as_of)
-    metrics.CALENDARS_UNREADABLE.labels(calendar.provider, result.why).inc()
-    return CalendarEvidence(provider=calendar.provider, complete=False, why=result.why)
+    busy = result if isinstance(result, Busy) else None
+    return CalendarEvidence(
+        provider=calendar.provider,
+        connection=calendar.connection,
+        complete=busy is not None,
+        as_of=busy.as_of if busy else None,
+        why=None if isinstance(result, Busy) else result.why,
+    )
+
+
+def _whole_days(window: Window) -> Window:
+    start = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = window.end.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Window(start, end if end == window.end else end + DAY)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from libs.contracts.events import HostId, Instant
-from libs.contracts.questions import Slots
+from libs.contracts.events import BookingId, HostId, Instant
+from libs.contracts.questions import Slots, StandingRules, TeamSlots
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.retry import QUICK
-from services.availability import handlers
+from services.availability import handlers, hostrules, questions
+from services.availability.desk import BadQuestion, NotNow
+from services.availability.questions import Mode, wanted
 from services.availability.wiring import AvailabilityWiring, Use
 
 
@@ -22,15 +24,44 @@ class AvailabilityService:
     def check_holds(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.check_holds(batch, self.use.desk)
 
-    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected")
+    @consumes(
+        "booking-held",
+        "booking-confirmed",
+        "booking-rejected",
+        "booking-rescheduled",
+        "booking-cancelled",
+        "change-refused",
+    )
+    def note_bookings(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
+        return handlers.note_bookings(batch, self.use.desk)
+
+    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected", "host-calendars-changed")
     def forget_access(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.forget_access(batch, self.use.desk)
 
-    @answers(handlers.BadQuestion)
-    def slots(self, host: HostId, start: Instant, end: Instant, duration_minutes: int) -> Slots:
-        window, duration = handlers.slot_question(start, end, duration_minutes)
-        return handlers.find_slots(host, window, duration, self.use.desk)
+    @answers(BadQuestion)
+    def slots(
+        self, host: HostId, start: Instant, end: Instant, duration_minutes: int, moving: BookingId | None = None
+    ) -> Slots:
+        desk = self.use.desk
+        return questions.find_slots(host, wanted(start, end, duration_minutes, desk.limits, moving), desk)
+
+    @answers(BadQuestion)
+    def team_slots(
+        self, hosts: list[HostId], mode: Mode, start: Instant, end: Instant, duration_minutes: int
+    ) -> TeamSlots:
+        desk = self.use.desk
+        return questions.find_team_slots(hosts, mode, wanted(start, end, duration_minutes, desk.limits), desk)
+
+    @answers(NotNow)
+    def host_rules(self, host: HostId) -> StandingRules:
+        return hostrules.host_rules(host, self.use.desk)
+
+    @answers(BadQuestion, NotNow)
+    def set_host_rules(self, host: HostId, rules: dict[str, Any]) -> StandingRules:
+        return hostrules.set_host_rules(host, rules, self.use.desk)
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:
-        self.use.relay.sweep(self.use.settings.relay_seconds)
+        for relay in self.use.relays:
+            relay.sweep(self.use.settings.relay_seconds)

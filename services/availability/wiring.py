@@ -1,24 +1,29 @@
 """Availability's adapters, made here and nowhere else."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from eventlet import GreenPool
+from pymongo.database import Database
 
 from libs.config import clock
 from libs.config.settings import Settings
 from libs.messaging.grants import CachedGrants
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
-from libs.mongo.client import answers, connect
+from libs.mongo.client import Document, answers, connect
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
-from services.availability.handlers import Desk
+from services.availability.agenda import MongoAgenda
+from services.availability.desk import Desk, Limits
 from services.availability.reading import Reader
+from services.availability.rulebook import MongoRuleBook
+from services.availability.snapshots import Snapshots
 from services.availability.store import MongoAnswerBook
 
-SIDE_BY_SIDE = 50  # questions to providers at once
+SIDE_BY_SIDE = 50  # requests to providers at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +31,51 @@ class Use:
     """What the service's methods find."""
 
     desk: Desk
-    relay: Relay
+    relays: tuple[Relay, ...]
     settings: Settings
 
 
 class AvailabilityWiring(Wiring):
-    """Providers, answers and relay of availability."""
+    """Providers, stores and relays of availability."""
 
     requires: ClassVar[tuple[str, ...]] = ("mongo_url",)
 
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
         database = connect(settings, runtime.service)
-        book, outbox = MongoAnswerBook(database), MongoOutbox(database["answers"])
+        book, agenda = MongoAnswerBook(database), MongoAgenda(database)
         book.ensure_indexes()
-        outbox.ensure_index()
+        agenda.ensure_indexes()
         runtime.watch("store", lambda: answers(database))
-        relay, grants = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask)
+        relay, rules_relay = (_relay(database, name, runtime) for name in ("answers", "rules"))
+        grants = CachedGrants(runtime.ask)
+        snapshots = Snapshots(settings.snapshot_seconds, time.monotonic)
         pool = GreenPool(SIDE_BY_SIDE)
-        reader = Reader(calendars(settings), grants, pool.imap)
-        desk = Desk(grants, reader, book, relay, timedelta(seconds=settings.hold_seconds), clock.now)
-        return Use(desk, relay, settings)
+        reader = Reader(calendars(settings), grants, pool.imap, snapshots, settings.provider_timeout)
+        desk = Desk(
+            grants=grants,
+            reader=reader,
+            answers=book,
+            rules=MongoRuleBook(database),
+            agenda=agenda,
+            relay=relay,
+            rules_relay=rules_relay,
+            limits=_limits(settings),
+            hold=timedelta(seconds=settings.hold_seconds),
+            clock=clock.now,
+        )
+        return Use(desk, (relay, rules_relay), settings)
+
+
+def _relay(database: Database[Document], collection: str, runtime: Runtime) -> Relay:
+    outbox = MongoOutbox(database[collection])
+    outbox.ensure_index()
+    return Relay(outbox, runtime.publisher)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        grid_minutes=settings.grid_minutes,
+        longest=timedelta(minutes=settings.longest_booking_minutes),
+        horizon=timedelta(days=settings.horizon_days),
+    )

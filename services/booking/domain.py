@@ -1,10 +1,11 @@
-"""What a booking is and how it changes. Pure: instants come in as arguments (aware, UTC), nothing is read or written here."""
+"""What a booking is. Pure: instants come in as arguments (aware, UTC), nothing is read or written here. How it changes: `life`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from libs.contracts.reasons import Reason
+from services.booking.claims import Span
 
 
 class State(StrEnum):
@@ -13,17 +14,37 @@ class State(StrEnum):
     HELD = "held"
     CONFIRMED = "confirmed"
     REJECTED = "rejected"
+    EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+OVER = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED})
+
+
+class Turn(StrEnum):
+    """What happened to a booking at one version."""
+
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    MOVING = "moving"
+    RESCHEDULED = "rescheduled"
+    MOVE_REFUSED = "move-refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a booking's history; nothing personal."""
+    """One line of a booking's history; nothing personal. `label` is the asker's, `start` and `end` the time it is about."""
 
-    state: State
+    state: Turn
     version: int
     at: datetime
     reason: Reason | None = None
+    label: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,46 +56,37 @@ class Identity:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A half-open interval [start, end) at a host."""
+class Asked(StrEnum):
+    """What a change of a booking is."""
 
-    host: str
+    CANCELLATION = "cancellation"
+    RESCHEDULE = "reschedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that a booking took on: in which versions it began and came out, and why it was refused if it was.
+
+    `key` is the keyed digest of its identity.
+    """
+
+    key: str
+    request: Identity
+    asked: Asked
+    began: int
+    ended: int | None = None
+    reason: Reason | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A time that a booking is to move to. `claims` are what it claims there, `before` what it claims if it stays."""
+
     start: datetime
     end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Booking:
-    """A booking at one version. `span` is missing where the request named no time that could be read."""
-
-    id: str
-    version: int
-    state: State
-    request: Identity
-    received: datetime
-    history: tuple[Step, ...]
-    span: Span | None = None
-    reason: Reason | None = None
-    claims: tuple[str, ...] = ()
-    hold_until: datetime | None = None
-    person: str | None = None
-    sealed: bytes | None = field(default=None, repr=False)
-    traceparent: str | None = None
-    calendar: "CalendarState | None" = None
-
-    @property
-    def over(self) -> bool:
-        return self.state in (State.REJECTED, State.CANCELLED)
-
-    @property
-    def decided(self) -> bool:
-        return self.state is not State.HELD
-
-    @property
-    def changed(self) -> datetime:
-        """When it came to its present version."""
-        return self.history[-1].at
+    claims: tuple[str, ...]
+    before: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,79 @@ class CalendarState:
     attempt: int
     at: datetime
     reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Where the calendar says otherwise than the booking at this version; `start` and `end` are what was found there."""
+
+    version: int
+    at: datetime
+    reason: Reason | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booking at one version. `span` is missing where the request named no time that could be read.
+
+    While it moves, `span` is the time it has, `claims` cover that and the one it moves to, and `hold_until` is the move's.
+    """
+
+    id: str
+    version: int
+    state: State
+    request: Identity
+    received: datetime
+    history: tuple[Step, ...]
+    span: Span | None = None
+    reason: Reason | None = None
+    claims: tuple[str, ...] = ()
+    hold_until: datetime | None = None
+    move: Move | None = None
+    changes: tuple[Applied, ...] = ()
+    person: str | None = None
+    sealed: bytes | None = field(default=None, repr=False)
+    traceparent: str | None = None
+    calendar: CalendarState | None = None
+    conflict: Conflict | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in OVER
+
+    @property
+    def decided(self) -> bool:
+        return self.state is not State.HELD
+
+    @property
+    def changed(self) -> datetime:
+        """When it came to its present version."""
+        return self.history[-1].at
+
+    @property
+    def entry(self) -> Step:
+        """The step that last changed what should stand in the calendar."""
+        return next(s for s in reversed(self.history) if s.state not in (Turn.MOVING, Turn.MOVE_REFUSED))
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The keys of all requests that this booking answers."""
+        return (self.id, *(change.key for change in self.changes))
+
+    def step(self, version: int) -> Step:
+        """What happened at a version."""
+        return next(s for s in self.history if s.version == version)
+
+    def span_at(self, version: int) -> Span | None:
+        """The time it had at a version."""
+        if self.span is None:
+            return None
+        for step in reversed(self.history[:version]):
+            if step.state in (Turn.HELD, Turn.RESCHEDULED) and step.start and step.end:
+                return Span(self.span.host, step.start, step.end)
+        return self.span
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,84 +197,6 @@ def fault(span: Span, rules: Rules, now: datetime) -> Reason | None:
     if span.start - now > rules.horizon:
         return Reason.TOO_FAR_AHEAD
     return None
-
-
-def claims(span: Span, grid: timedelta) -> tuple[str, ...]:
-    """The grid cells of the interval. Two intervals of a host overlap exactly if they share one."""
-    size = int(grid.total_seconds())
-    first, last = int(span.start.timestamp()) // size, int(span.end.timestamp()) // size
-    return tuple(f"{span.host}/{cell}" for cell in range(first, last))
-
-
-def held(booking_id: str, request: Identity, span: Span, rules: Rules, now: datetime) -> Booking:
-    """A new booking that claims its time and waits for the calendar's word."""
-    return Booking(
-        id=booking_id,
-        version=1,
-        state=State.HELD,
-        request=request,
-        received=now,
-        history=(Step(State.HELD, 1, now),),
-        span=span,
-        claims=claims(span, rules.grid),
-        hold_until=now + rules.hold,
-    )
-
-
-def rejected(booking_id: str, request: Identity, span: Span | None, reason: Reason, now: datetime) -> Booking:
-    """A request refused for good. It keeps nothing of the invitee."""
-    step = Step(State.REJECTED, 1, now, reason)
-    return Booking(
-        id=booking_id,
-        version=1,
-        state=State.REJECTED,
-        request=request,
-        received=now,
-        history=(step,),
-        span=span,
-        reason=reason,
-    )
-
-
-def approve(booking: Booking, version: int, now: datetime) -> Booking | None:
-    """The calendar is free: confirmed. None if that word comes too late or concerns another version."""
-    if booking.state is not State.HELD or booking.version != version:
-        return None
-    return _moved(booking, State.CONFIRMED, now, None)
-
-
-def refuse(booking: Booking, version: int, reason: Reason, now: datetime) -> Booking | None:
-    """The calendar is not free, or could not be read: rejected, the time is free again and the invitee forgotten."""
-    if booking.state is not State.HELD or booking.version != version:
-        return None
-    return replace(_moved(booking, State.REJECTED, now, reason), sealed=None, person=None)
-
-
-def cancel(booking: Booking, reason: Reason, now: datetime) -> Booking | None:
-    """The booking is over. None if it was not standing."""
-    if booking.state is not State.CONFIRMED:
-        return None
-    return _moved(booking, State.CANCELLED, now, reason)
-
-
-def expire(booking: Booking, now: datetime) -> Booking | None:
-    """Nobody answered in time: rejected. None if the hold has not run out."""
-    if booking.hold_until is None or now < booking.hold_until:
-        return None
-    return refuse(booking, booking.version, Reason.HOLD_EXPIRED, now)
-
-
-def _moved(booking: Booking, state: State, now: datetime, reason: Reason | None) -> Booking:
-    version = booking.version + 1
-    return replace(
-        booking,
-        version=version,
-        state=state,
-        reason=reason,
-        history=(*booking.history, Step(state, version, now, reason)),
-        claims=booking.claims if state is State.CONFIRMED else (),
-        hold_until=None,
-    )
 
 
 def _on_grid(at: datetime, grid: timedelta) -> bool:

@@ -1,91 +1,64 @@
-"""One plain function per use case of the booking service. Batches in, an outcome per event out."""
+"""One plain function per use case: holding and deciding. Batches in, an outcome per event out. Changes on request: `changes`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from libs.contracts.events import CalendarEffect, HoldApproved, HoldRefused
+from libs.contracts.events import HoldApproved, HoldRefused
 from libs.contracts.reasons import Reason
-from libs.crypto.digests import Digests
-from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse, Retry
+from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse
 from libs.mongo.errors import StoreUnavailable
-from libs.mongo.outbox import Sends
-from libs.telemetry import metrics
 from libs.telemetry.logs import logger
-from services.booking import domain
-from services.booking.domain import Booking, CalendarState, Rules, State
-from services.booking.invitees import Entrance, Safe
-from services.booking.outgoing import event_of
+from services.booking import life
+from services.booking.claiming import Want, claims_for
+from services.booking.desk import LOST_RACE, STORE_AWAY, Desk, change, first_each, tell, write
+from services.booking.domain import Booking, State
+from services.booking.outgoing import events_of, outcome_of
 from services.booking.requests import Candidate, Request, candidate
-from services.booking.store import Added, BookingStore, Change
+from services.booking.store import Change, Write
 
-STORE_AWAY = Retry(Reason.STORE_UNAVAILABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the handlers work with."""
-
-    store: BookingStore
-    relay: Sends
-    entrance: Entrance
-    safe: Safe
-    digests: Digests = field(repr=False)
-    rules: Rules
-    clock: Callable[[], datetime]
+ROUNDS = 8
+"""So often a batch is tried at once; rivals who are in each other's way longer than that wait a moment."""
 
 
 def hold_bookings(batch: Sequence[Request], desk: Desk) -> Sequence[Outcome]:
     """Hold the time of each request, or reject it. The unique index on claims decides between rivals, nothing else."""
     candidates = [candidate(request, desk.entrance, desk.digests, desk.rules, desk.clock()) for request in batch]
     try:
-        standing = _settled(_sealed(candidates, desk), desk)
+        standing = _settled(_claimed(_sealed(candidates, desk), desk), desk)
     except StoreUnavailable:
         return [STORE_AWAY] * len(batch)
-    return [Refuse(b.reason) if b.state is State.REJECTED and b.reason else DONE for b in standing]
+    return [_outcome(booking) for booking in standing]
 
 
 def decide_holds(batch: Sequence[Incoming[HoldApproved] | Incoming[HoldRefused]], desk: Desk) -> Sequence[Outcome]:
-    """Confirm or reject held bookings by what their host's calendar says. The first answer counts."""
+    """Confirm, move or reject bookings by what their host's calendar says. The first answer counts."""
     try:
         bookings = desk.store.get([item.data.booking for item in batch])
-        changes = _first_each(_decided(item.data, bookings, desk.clock()) for item in batch)
-        lost = _write(changes, desk)
+        changes = first_each(_decided(item.data, bookings, desk.clock()) for item in batch)
+        lost = write(changes, desk)
     except StoreUnavailable:
         return [STORE_AWAY] * len(batch)
-    return [Retry(Reason.LOST_RACE) if item.data.booking in lost else DONE for item in batch]
-
-
-def note_calendar_effects(batch: Sequence[Incoming[CalendarEffect]], desk: Desk) -> Sequence[Outcome]:
-    """Keep what the calendar-writer says; a booking whose entry the host removed is cancelled."""
-    now = desk.clock()
-    notes: dict[str, CalendarState] = {}
-    for item in batch:
-        said = notes.get(item.data.booking)
-        if said is None or (said.version, said.attempt) <= (item.data.version, item.data.attempt):
-            notes[item.data.booking] = _note(item, now)
-    removed = [item.data.booking for item in batch if item.data.reason is Reason.REMOVED_BY_HOST]
-    try:
-        bookings = desk.store.get(list(notes))
-        desk.store.note_calendar(notes)
-        cancelled = [domain.cancel(bookings[id], Reason.REMOVED_BY_HOST, now) for id in removed if id in bookings]
-        lost = _write(_first_each(_change(bookings[b.id], b) for b in cancelled if b), desk)
-    except StoreUnavailable:
-        return [STORE_AWAY] * len(batch)
-    _observe_written(batch, bookings, now)
-    return [Retry(Reason.LOST_RACE) if item.data.booking in lost else DONE for item in batch]
+    return [LOST_RACE if item.data.booking in lost else DONE for item in batch]
 
 
 def expire_holds(desk: Desk, most: int = 500) -> int:
-    """Reject what was held and never answered in time. Returns how many that were."""
+    """End what was held, or was to move, and never answered in time. Returns how many that were."""
     now = desk.clock()
     try:
-        expired = [(b, domain.expire(b, now)) for b in desk.store.held_until(now, most)]
-        lost = _write([_change(was, new) for was, new in expired if new], desk)
+        expired = [(b, life.expire(b, now)) for b in desk.store.held_until(now, most)]
+        lost = write([change(was, new) for was, new in expired if new], desk)
     except StoreUnavailable as error:
         logger().warning("holds not swept", error=type(error).__name__)
         return 0
     return len([new for _, new in expired if new]) - len(lost)
+
+
+def _outcome(standing: Booking | None) -> Outcome:
+    if standing is None:
+        return LOST_RACE
+    refused = standing.state in (State.REJECTED, State.EXPIRED)
+    return Refuse(standing.reason) if refused and standing.reason else DONE
 
 
 def _sealed(candidates: Sequence[Candidate], desk: Desk) -> list[Booking]:
@@ -95,59 +68,74 @@ def _sealed(candidates: Sequence[Candidate], desk: Desk) -> list[Booking]:
     return [next(sealed) if c.personal is not None else c.booking for c in candidates]
 
 
-def _settled(bookings: Sequence[Booking], desk: Desk) -> list[Booking]:
-    """What stands for each: itself, its rejection because the time is taken, or what its identity stands for already."""
-    own = list(bookings)
-    standing = _added(own, desk)
-    for at in (taken := [at for at, stands in enumerate(standing) if stands is None]):
-        own[at] = _rejection(own[at], Reason.TIME_TAKEN, desk)
-    _add_again(taken, own, standing, desk)
-    for at in (reused := [at for at, stands in enumerate(standing) if _another(stands, own[at])]):
-        own[at] = _identity_reused(own[at], desk)
-    _add_again(reused, own, standing, desk)
+def _claimed(bookings: Sequence[Booking], desk: Desk) -> list[Booking]:
+    """The bookings with what they have to claim; rejected where their host's day is full."""
+    wants = {at: Want(b.id, b.span) for at, b in enumerate(bookings) if b.state is State.HELD and b.span}
+    found = dict(zip(wants, claims_for(list(wants.values()), desk), strict=True))
+    claimed = list(bookings)
+    for at, claims in found.items():
+        if isinstance(claims, Reason):
+            claimed[at] = _rejection(bookings[at], claims, desk)
+        else:
+            claimed[at] = replace(bookings[at], claims=claims)
+    return claimed
+
+
+def _settled(bookings: Sequence[Booking], desk: Desk) -> list[Booking | None]:
+    """What stands for each: itself, its rejection, or what its identity stands for already. None where rivals never gave way."""
+    own, answers = list(bookings), _added(bookings, desk)
+    for _ in range(ROUNDS):
+        again = [at for at, answer in enumerate(answers) if not _settles(answer, own[at])]
+        if not again:
+            break
+        others = _claimed([_otherwise(own[at], answers[at], desk) for at in again], desk)
+        for at, other, answer in zip(again, others, _added(others, desk), strict=True):
+            own[at], answers[at] = other, answer
     # The same question, the same answer.
-    repeated = [s for asked, s in zip(own, standing, strict=True) if s and s is not asked and s.decided]
-    desk.relay.send({booking.id: [event_of(booking)] for booking in repeated})
-    return [stands or asked for asked, stands in zip(own, standing, strict=True)]
+    repeated = [answer for answer in answers if isinstance(answer, Booking) and answer.decided]
+    desk.relay.send({booking.id: outcome_of(booking) for booking in repeated})
+    return [_standing(answer, asked) for answer, asked in zip(answers, own, strict=True)]
 
 
-def _add_again(places: Sequence[int], own: Sequence[Booking], standing: list[Booking | None], desk: Desk) -> None:
-    for at, stands in zip(places, _added([own[at] for at in places], desk), strict=True):
-        standing[at] = stands
-
-
-def _another(stands: Booking | None, asked: Booking) -> bool:
-    """Whether the identity of what is asked stands for something else already."""
-    return stands is not None and stands.request.digest != asked.request.digest
-
-
-def _added(bookings: Sequence[Booking], desk: Desk) -> list[Booking | None]:
-    """Add all at once and tell of what was added. What stands for each afterwards, None where the time is taken."""
-    if not bookings:
-        return []
-    pairs = [(booking, event_of(booking)) for booking in bookings]
-    answers = desk.store.add(pairs)
-    added = [pair for pair, answer in zip(pairs, answers, strict=True) if answer is Added.ADDED]
-    desk.relay.send({booking.id: [event] for booking, event in added})
-    for booking, _ in added:
-        _tell(booking)
-    return [_stands(*pair) for pair in zip(bookings, answers, strict=True)]
-
-
-def _stands(booking: Booking, answer: Added | Booking) -> Booking | None:
+def _settles(answer: Write | Booking, asked: Booking) -> bool:
+    """Whether the question is answered: by what was written, or by what stood there for the same request."""
     if isinstance(answer, Booking):
-        return answer
-    return booking if answer is Added.ADDED else None
+        return answer.request.digest == asked.request.digest
+    return answer is Write.DONE
 
 
-def _identity_reused(asked: Booking, desk: Desk) -> Booking:
-    """Rejected under an id of its own, so that nobody takes it for the outcome of the first request."""
+def _standing(answer: Write | Booking, asked: Booking) -> Booking | None:
+    if not _settles(answer, asked):
+        return None
+    return answer if isinstance(answer, Booking) else asked
+
+
+def _otherwise(asked: Booking, answer: Write | Booking, desk: Desk) -> Booking:
+    """What to try instead: a rejection, or the same with another place of its day."""
+    if answer is Write.PLACE_TAKEN:
+        return asked
+    if answer is Write.TIME_TAKEN:
+        return _rejection(asked, Reason.TIME_TAKEN, desk)
+    # Its identity stands for something else already. Rejected under an id of its own, so that nobody takes it for that.
     own = desk.digests.booking(asked.request.source, asked.request.id, asked.request.digest)
     return _rejection(replace(asked, id=own), Reason.IDENTITY_REUSED, desk)
 
 
+def _added(bookings: Sequence[Booking], desk: Desk) -> list[Write | Booking]:
+    """Add all at once and tell of what was added."""
+    if not bookings:
+        return []
+    pairs = [(booking, events_of(booking)) for booking in bookings]
+    answers = desk.store.add(pairs)
+    added = [pair for pair, answer in zip(pairs, answers, strict=True) if answer is Write.DONE]
+    desk.relay.send({booking.id: events for booking, events in added})
+    for booking, _ in added:
+        tell(booking)
+    return list(answers)
+
+
 def _rejection(booking: Booking, reason: Reason, desk: Desk) -> Booking:
-    rejection = domain.rejected(booking.id, booking.request, booking.span, reason, desk.clock())
+    rejection = life.rejected(booking.id, booking.request, booking.span, reason, desk.clock())
     return replace(rejection, traceparent=booking.traceparent)
 
 
@@ -156,56 +144,7 @@ def _decided(said: HoldApproved | HoldRefused, bookings: Mapping[str, Booking], 
     if booking is None:
         return None  # erased meanwhile
     if isinstance(said, HoldApproved):
-        after = domain.approve(booking, said.version, now)
+        after = life.approve(booking, said.version, now)
     else:
-        after = domain.refuse(booking, said.version, said.reason or Reason.CALENDAR_UNREADABLE, now)
-    return _change(booking, after) if after else None
-
-
-def _change(before: Booking, after: Booking) -> Change:
-    return Change(after, before.version, event_of(after))
-
-
-def _first_each(changes: Iterable[Change | None]) -> list[Change]:
-    """The first change of each booking."""
-    first: dict[str, Change] = {}
-    for change in changes:
-        if change is not None:
-            first.setdefault(change.booking.id, change)
-    return list(first.values())
-
-
-def _write(changes: Sequence[Change], desk: Desk) -> set[str]:
-    """Write the changes and tell of them. The ids of those that lost a race."""
-    if not changes:
-        return set()
-    lost = desk.store.change(changes)
-    won = [change for change in changes if change.booking.id not in lost]
-    desk.relay.send({change.booking.id: [change.event] for change in won})
-    for change in won:
-        _tell(change.booking)
-    return lost
-
-
-def _tell(booking: Booking) -> None:
-    """Log and measure a booking's new state."""
-    reason = booking.reason.value if booking.reason else None
-    logger().info(f"booking {booking.state.value}", booking=booking.id, version=booking.version, reason=reason)
-    if booking.state is State.REJECTED:
-        metrics.REJECTED.labels(reason or "unknown").inc()
-    if booking.state in (State.CONFIRMED, State.REJECTED):
-        took = (booking.changed - booking.received).total_seconds()
-        metrics.DECISION_SECONDS.labels(booking.state.value).observe(took)
-
-
-def _note(item: Incoming[CalendarEffect], now: datetime) -> CalendarState:
-    said = item.data
-    state = item.type.removeprefix("calendar-").removeprefix("event-").removeprefix("write-")
-    return CalendarState(state, said.provider, said.version, said.attempt, item.time or now, said.reason)
-
-
-def _observe_written(batch: Sequence[Incoming[CalendarEffect]], bookings: Mapping[str, Booking], now: datetime) -> None:
-    for item in batch:
-        booking = bookings.get(item.data.booking)
-        if booking and item.type == "calendar-event-written" and booking.calendar is None:
-            metrics.WRITE_SECONDS.labels(item.data.provider).observe((now - booking.changed).total_seconds())
+        after = life.refuse(booking, said.version, said.reason or Reason.CALENDAR_UNREADABLE, now)
+    return change(booking, after) if after else None

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from libs.contracts.questions import Detail, EntryTexts
-from services.booking.domain import Booking, CalendarState, State
-from services.booking.handlers import Desk
+from services.booking.desk import Desk
+from services.booking.domain import Booking, CalendarState, State, Step
 from services.booking.invitees import Personal
 
 
@@ -24,13 +24,13 @@ def journeys(ids: Sequence[str], desk: Desk) -> dict[str, object]:
 def _detail(booking: Booking, personal: Personal | None) -> Detail:
     stands, span = booking.state is State.CONFIRMED, booking.span
     return Detail(
-        version=booking.version,
+        version=booking.entry.version,
         stands=stands,
         pending=not booking.decided,
         host=span.host if span else None,
         start=span.start if span else None,
         end=span.end if span else None,
-        confirmed_at=booking.changed if stands else None,
+        confirmed_at=booking.entry.at if stands else None,
         entry=_entry(personal) if stands and personal else None,
     )
 
@@ -47,7 +47,7 @@ def _entry(personal: Personal) -> EntryTexts:
 
 
 def _journey(booking: Booking) -> dict[str, object]:
-    span = booking.span
+    span, move = booking.span, booking.move
     return {
         "booking": booking.id,
         "state": booking.state.value,
@@ -57,12 +57,25 @@ def _journey(booking: Booking) -> dict[str, object]:
         "start": span.start if span else None,
         "end": span.end if span else None,
         "request": {"source": booking.request.source, "id": booking.request.id},
-        "history": [
-            {"state": step.state.value, "version": step.version, "at": step.at, "reason": step.reason}
-            for step in booking.history
-        ],
+        "history": [_step(step) for step in booking.history],
+        "move": {"start": move.start, "end": move.end, "until": booking.hold_until} if move else None,
+        "conflict": _conflict(booking),
         "calendar": _calendar(booking.calendar) if booking.calendar else None,
     }
+
+
+def _step(step: Step) -> dict[str, object]:
+    told: dict[str, object] = {"state": step.state.value, "version": step.version, "at": step.at, "reason": step.reason}
+    more = {"label": step.label, "start": step.start, "end": step.end}
+    return told | {name: value for name, value in more.items() if value is not None}
+
+
+def _conflict(booking: Booking) -> dict[str, object] | None:
+    """What was found against the entry as it should stand now; of an earlier one it says nothing any more."""
+    found = booking.conflict
+    if found is None or found.version < booking.entry.version:
+        return None
+    return {"reason": found.reason, "start": found.start, "end": found.end, "at": found.at}
 
 
 def _calendar(note: CalendarState) -> dict[str, object]:

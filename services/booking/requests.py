@@ -9,8 +9,9 @@ from libs.contracts.events import BookingRequested
 from libs.contracts.reasons import Reason
 from libs.crypto.digests import Digests
 from libs.messaging.delivery import Incoming, Malformed
-from services.booking import domain
-from services.booking.domain import Booking, Identity, Rules, Span
+from services.booking import domain, life
+from services.booking.claims import Span
+from services.booking.domain import Booking, Identity, Rules
 from services.booking.invitees import Entrance, NotAcceptable, Personal
 
 Request = Incoming[BookingRequested | Malformed]
@@ -32,9 +33,9 @@ def candidate(request: Request, entrance: Entrance, digests: Digests, rules: Rul
     if reason is None and span is not None:
         reason = domain.fault(span, rules, now)
     if reason is not None or span is None or personal is None:
-        refused = domain.rejected(booking_id, identity, _kept(span), reason or Reason.MALFORMED_REQUEST, now)
+        refused = life.rejected(booking_id, identity, _kept(span), reason or Reason.MALFORMED_REQUEST, now)
         return Candidate(replace(refused, traceparent=request.traceparent))
-    held = domain.held(booking_id, identity, span, rules, now)
+    held = life.held(booking_id, identity, span, rules, now)
     return Candidate(replace(held, traceparent=request.traceparent), personal)
 
 
@@ -42,8 +43,7 @@ def _read(
     data: BookingRequested | Malformed, entrance: Entrance
 ) -> tuple[Span | None, Personal | None, Reason | None, bytes]:
     if isinstance(data, Malformed):
-        reason = Reason.MALFORMED_REQUEST if data.reason is Reason.MALFORMED_EVENT else data.reason
-        return None, None, reason, data.content
+        return None, None, unreadable(data), data.content
     try:
         span = Span(data.host, data.start.astimezone(UTC), data.end.astimezone(UTC))
     except OverflowError:  # the first hours of the year 1, the last of 9999
@@ -53,6 +53,11 @@ def _read(
     except NotAcceptable as refusal:
         return span, None, refusal.reason, msgspec.json.encode(data)
     return span, personal, None, _canonical(span, personal)
+
+
+def unreadable(data: Malformed) -> Reason:
+    """What a request that cannot be read is refused for."""
+    return Reason.MALFORMED_REQUEST if data.reason is Reason.MALFORMED_EVENT else data.reason
 
 
 def _kept(span: Span | None) -> Span | None:

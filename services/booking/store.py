@@ -1,63 +1,91 @@
 """Where bookings are kept: the port, and MongoDB behind it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
-from bson import Binary
 from pymongo import ASCENDING, InsertOne, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
 from libs.mongo.guard import duplicates, guarded
-from libs.mongo.outbox import Pending, as_document
-from services.booking.domain import Booking, CalendarState, Identity, Span, State, Step
+from libs.mongo.outbox import Pending
+from services.booking import documents
+from services.booking.claims import Claimant, Span, cells, is_day
+from services.booking.domain import Booking, CalendarState, Conflict
+from services.booking.moves import Refusal
 
 
-class Added(Enum):
-    """What became of a booking that was to be added."""
+class Write(Enum):
+    """What became of a write. All but the first: nothing was written."""
 
-    ADDED = "added"
+    DONE = "done"
     TIME_TAKEN = "time-taken"
+    PLACE_TAKEN = "place-taken"
+    IDENTITY_TAKEN = "identity-taken"
+    LOST_RACE = "lost-race"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A booking at its new version, the version it came from, and the event that tells of it."""
+    """A booking at its new version, the version it came from, and the events that tell of it."""
 
     booking: Booking
     was: int
-    event: Pending
+    events: Sequence[Pending]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there already: bookings by their ids, and whatever answers a request, by the key of its identity."""
+
+    bookings: Mapping[str, Booking] = field(default_factory=dict)
+    answers: Mapping[str, Booking | Refusal] = field(default_factory=dict)
 
 
 class BookingStore(Protocol):
     """What the handlers need. Every method raises StoreUnavailable if the store does not answer in time."""
 
-    def add(self, bookings: Sequence[tuple[Booking, Pending]]) -> Sequence[Added | Booking]:
-        """Insert each with its event, all at once. For one that is there already: the booking as it stands."""
+    def add(self, bookings: Sequence[tuple[Booking, Sequence[Pending]]]) -> Sequence[Write | Booking]:
+        """Insert each with its events, all at once. For one that is there already: the booking as it stands."""
         ...
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Booking]: ...
 
-    def change(self, changes: Sequence[Change]) -> set[str]:
-        """Write each if its version has not moved on. Returns the ids of those that lost such a race."""
+    def find(self, ids: Sequence[str], keys: Sequence[str]) -> Found:
+        """These bookings, and what these identities stand for already."""
+        ...
+
+    def change(self, changes: Sequence[Change]) -> Mapping[str, Write]:
+        """Write each if its version has not moved on and nothing it claims is taken. Why not, by id, of those not written."""
+        ...
+
+    def refuse(self, refusals: Sequence[tuple[Refusal, Pending]]) -> Sequence[Write | Refusal]:
+        """Insert each with its event. For one that is there already: the refusal as it stands."""
+        ...
+
+    def standing(self, spans: Sequence[Span], grid: timedelta) -> Sequence[Claimant]:
+        """Whatever claims a cell in these spans."""
         ...
 
     def note_calendar(self, notes: Mapping[str, CalendarState]) -> None:
         """Keep what the writer said last; older news than what is kept is dropped."""
         ...
 
+    def note_conflicts(self, conflicts: Mapping[str, Conflict]) -> None:
+        """Keep what was found last; older news than what is kept is dropped."""
+        ...
+
     def held_until(self, now: datetime, most: int) -> Sequence[Booking]:
-        """Held bookings whose hold has run out."""
+        """Bookings whose hold or move has run out."""
         ...
 
 
 class MongoBookingStore:
-    """One document per booking, its claims under a unique index, its outbox inside."""
+    """One document per booking or refused change, claims and identities under unique indexes, its outbox inside."""
 
     def __init__(self, database: Database[Document]) -> None:
         self.documents = database["bookings"]
@@ -65,154 +93,143 @@ class MongoBookingStore:
     def ensure_indexes(self) -> None:
         """The indexes that the promises rest on. Idempotent."""
         with guarded():
-            self.documents.create_index(
-                "claims", name="claims", unique=True, partialFilterExpression={"claims": {"$exists": True}}
-            )
+            for name in ("claims", "identities"):
+                self.documents.create_index(
+                    name, name=name, unique=True, partialFilterExpression={name: {"$exists": True}}
+                )
             self.documents.create_index(
                 "hold_until", name="holds", partialFilterExpression={"hold_until": {"$exists": True}}
             )
             self.documents.create_index([("person", ASCENDING)], name="person", sparse=True)
 
-    def add(self, bookings: Sequence[tuple[Booking, Pending]]) -> Sequence[Added | Booking]:
-        writes = [InsertOne(_document(booking, event)) for booking, event in bookings]
-        failed: set[int] = set()
-        with guarded():
-            try:
-                self.documents.bulk_write(writes, ordered=False)
-            except BulkWriteError as error:
-                failed = set(duplicates(error))
+    def add(self, bookings: Sequence[tuple[Booking, Sequence[Pending]]]) -> Sequence[Write | Booking]:
+        clashes = self._written([InsertOne(documents.from_booking(*pair)) for pair in bookings])
         # Our own id first: after a failover the write that is in the way may be our own.
-        there = self.get([bookings[index][0].id for index in failed]) if failed else {}
+        there = self.get([bookings[at][0].id for at in clashes]) if clashes else {}
         return [
-            Added.ADDED if index not in failed else there.get(booking.id, Added.TIME_TAKEN)
-            for index, (booking, _) in enumerate(bookings)
+            there.get(booking.id, clashes[at]) if at in clashes else Write.DONE
+            for at, (booking, _) in enumerate(bookings)
         ]
 
     def get(self, ids: Sequence[str]) -> Mapping[str, Booking]:
-        with guarded():
-            found = self.documents.find({"_id": {"$in": list(set(ids))}}, {"outbox": 0})
-            return {document["_id"]: _booking(document) for document in found}
+        return {booking.id: booking for booking in self._bookings({"_id": {"$in": list(set(ids))}})}
 
-    def change(self, changes: Sequence[Change]) -> set[str]:
-        if not changes:
-            return set()
+    def find(self, ids: Sequence[str], keys: Sequence[str]) -> Found:
+        asked = set(keys)
+        wanted = {"$or": [{"_id": {"$in": list({*ids, *keys})}}, {"identities": {"$in": list(asked)}}]}
+        bookings: dict[str, Booking] = {}
+        answers: dict[str, Booking | Refusal] = {}
         with guarded():
-            result = self.documents.bulk_write([_update(change) for change in changes], ordered=False)
-            if result.matched_count == len(changes):
-                return set()
-            wanted = {change.booking.id: change.booking for change in changes}
-            stand = self.get(list(wanted))
-            return {id for id, booking in wanted.items() if id not in stand or stand[id].history != booking.history}
+            for document in self.documents.find(wanted, {"outbox": 0}):
+                refused = documents.is_refusal(document)
+                found = documents.to_refusal(document) if refused else documents.to_booking(document)
+                answers |= dict.fromkeys(asked.intersection(document.get("identities", [document["_id"]])), found)
+                if isinstance(found, Booking):
+                    bookings[found.id] = found
+        return Found(bookings, answers)
+
+    def change(self, changes: Sequence[Change]) -> Mapping[str, Write]:
+        if not changes:
+            return {}
+        clashes = self._written([_update(change) for change in changes], expected=len(changes))
+        if not clashes:
+            return {}
+        wanted = {change.booking.id: change.booking for change in changes}
+        stand = self.get(list(wanted))
+        # Not written and yet there: it was our own write, before a failover.
+        left = [id for id, booking in wanted.items() if id not in stand or stand[id].history != booking.history]
+        why = {changes[at].booking.id: clash for at, clash in clashes.items() if at >= 0}
+        return {id: why.get(id, Write.LOST_RACE) for id in left}
+
+    def refuse(self, refusals: Sequence[tuple[Refusal, Pending]]) -> Sequence[Write | Refusal]:
+        if not refusals:
+            return []
+        clashes = self._written([InsertOne(documents.from_refusal(*pair)) for pair in refusals])
+        there = self._refusals([refusals[at][0].id for at in clashes]) if clashes else {}
+        return [
+            there.get(refusal.id, clashes[at]) if at in clashes else Write.DONE
+            for at, (refusal, _) in enumerate(refusals)
+        ]
+
+    def standing(self, spans: Sequence[Span], grid: timedelta) -> Sequence[Claimant]:
+        ranges = [between for span in spans for between in _ranges(span, grid)]
+        if not ranges:
+            return []
+        wanted = {"$or": [{"claims": {"$elemMatch": {"$gte": first, "$lte": last}}} for first, last in ranges]}
+        with guarded():
+            found = self.documents.find(wanted, {"claims": 1, "span": 1, "move": 1})
+            return [documents.to_claimant(document) for document in found]
 
     def note_calendar(self, notes: Mapping[str, CalendarState]) -> None:
-        writes = [
-            UpdateOne(
-                {"_id": id, "$or": _no_newer_than(note)},
-                {"$set": {"calendar": _calendar_document(note)}},
-            )
-            for id, note in notes.items()
-        ]
-        with guarded():
-            self.documents.bulk_write(writes, ordered=False)
+        self._note("calendar", "attempt", {id: documents.from_calendar(note) for id, note in notes.items()})
+
+    def note_conflicts(self, conflicts: Mapping[str, Conflict]) -> None:
+        self._note("conflict", "at", {id: documents.from_conflict(conflict) for id, conflict in conflicts.items()})
 
     def held_until(self, now: datetime, most: int) -> Sequence[Booking]:
+        return self._bookings({"hold_until": {"$lt": now}}, most)
+
+    def _bookings(self, wanted: Document, most: int = 0) -> list[Booking]:
         with guarded():
-            found = self.documents.find({"hold_until": {"$lt": now}}, {"outbox": 0}).limit(most)
-            return [_booking(document) for document in found]
+            found = self.documents.find(wanted, {"outbox": 0}).limit(most)
+            return [documents.to_booking(document) for document in found if not documents.is_refusal(document)]
+
+    def _refusals(self, ids: Sequence[str]) -> dict[str, Refusal]:
+        with guarded():
+            found = self.documents.find({"_id": {"$in": list(set(ids))}}, {"outbox": 0})
+            return {document["_id"]: documents.to_refusal(document) for document in found}
+
+    def _written(self, writes: Sequence[Any], expected: int = 0) -> dict[int, Write]:
+        """The writes that clashed, by their place; with place -1 if fewer documents matched than expected."""
+        with guarded():
+            try:
+                matched = self.documents.bulk_write(writes, ordered=False).matched_count
+            except BulkWriteError as error:
+                return {at: _clash(error, at) for at in duplicates(error)}
+        return {-1: Write.LOST_RACE} if matched < expected else {}
+
+    def _note(self, name: str, then: str, notes: Mapping[str, Document]) -> None:
+        """Set a field of each booking, unless what stands there is newer by version, or of the same version by `then`."""
+        with guarded():
+            self.documents.bulk_write(
+                [
+                    UpdateOne({"_id": id, "$or": _no_newer(name, then, note)}, {"$set": {name: note}})
+                    for id, note in notes.items()
+                ],
+                ordered=False,
+            )
 
 
-def _no_newer_than(note: CalendarState) -> list[Document]:
+def _clash(error: BulkWriteError, at: int) -> Write:
+    """Which promise a write would have broken. The server names the index and the value."""
+    fault: Document = next(each for each in error.details["writeErrors"] if each["index"] == at)
+    if "claims" not in fault["keyPattern"]:
+        return Write.IDENTITY_TAKEN
+    return Write.PLACE_TAKEN if is_day(str(fault["keyValue"]["claims"])) else Write.TIME_TAKEN
+
+
+def _ranges(span: Span, grid: timedelta) -> list[tuple[str, str]]:
+    """The claims of a span as ranges of texts: cells of different lengths do not sort by number, so each length is one."""
+    by_length: dict[int, list[str]] = {}
+    for claim in cells(span, grid):
+        by_length.setdefault(len(claim), []).append(claim)
+    return [(claims[0], claims[-1]) for claims in by_length.values()]
+
+
+def _no_newer(name: str, then: str, note: Document) -> list[Document]:
+    version, second = f"{name}.version", f"{name}.{then}"
     return [
-        {"calendar": {"$exists": False}},
-        {"calendar.version": {"$lt": note.version}},
-        {"calendar.version": note.version, "calendar.attempt": {"$lte": note.attempt}},
+        {name: {"$exists": False}},
+        {version: {"$lt": note["version"]}},
+        {version: note["version"], second: {"$lte": note[then]}},
     ]
 
 
 def _update(change: Change) -> UpdateOne:
-    document = _document(change.booking, change.event)
+    document = documents.from_booking(change.booking, change.events)
     keep = {name: value for name, value in document.items() if name not in ("_id", "outbox")}
-    gone = {name: "" for name in ("claims", "hold_until", "person", "sealed", "reason") if name not in keep}
+    gone = {name: "" for name in documents.OPTIONAL if name not in keep}
     return UpdateOne(
         {"_id": change.booking.id, "version": change.was},
-        {"$set": keep, **({"$unset": gone} if gone else {}), "$push": {"outbox": document["outbox"][0]}},
+        {"$set": keep, **({"$unset": gone} if gone else {}), "$push": {"outbox": {"$each": document["outbox"]}}},
     )
-
-
-def _document(booking: Booking, event: Pending) -> Document:
-    span = booking.span
-    document: Document = {
-        "_id": booking.id,
-        "version": booking.version,
-        "state": booking.state.value,
-        "request": {"source": booking.request.source, "id": booking.request.id, "digest": booking.request.digest},
-        "received": booking.received,
-        "history": [_step_document(step) for step in booking.history],
-        "outbox": [as_document(event)],
-    }
-    optional = {
-        "span": {"host": span.host, "start": span.start, "end": span.end} if span else None,
-        "reason": booking.reason.value if booking.reason else None,
-        # An empty list would collide with every other under the unique index.
-        "claims": list(booking.claims) or None,
-        "hold_until": booking.hold_until,
-        "person": booking.person,
-        "sealed": Binary(booking.sealed) if booking.sealed else None,
-        "traceparent": booking.traceparent,
-    }
-    return document | {name: value for name, value in optional.items() if value is not None}
-
-
-def _booking(document: Document) -> Booking:
-    span, request = document.get("span"), document["request"]
-    return Booking(
-        id=document["_id"],
-        version=document["version"],
-        state=State(document["state"]),
-        request=Identity(request["source"], request["id"], request["digest"]),
-        received=document["received"],
-        history=tuple(_step(step) for step in document["history"]),
-        span=Span(span["host"], span["start"], span["end"]) if span else None,
-        reason=_reason(document),
-        claims=tuple(document.get("claims", ())),
-        hold_until=document.get("hold_until"),
-        person=document.get("person"),
-        sealed=bytes(document["sealed"]) if "sealed" in document else None,
-        traceparent=document.get("traceparent"),
-        calendar=_calendar(document["calendar"]) if "calendar" in document else None,
-    )
-
-
-def _step_document(step: Step) -> Document:
-    document: Document = {"state": step.state.value, "version": step.version, "at": step.at}
-    return document | ({"reason": step.reason.value} if step.reason else {})
-
-
-def _step(document: Document) -> Step:
-    return Step(State(document["state"]), document["version"], document["at"], _reason(document))
-
-
-def _calendar_document(note: CalendarState) -> Document:
-    document = {
-        "state": note.state,
-        "provider": note.provider,
-        "version": note.version,
-        "attempt": note.attempt,
-        "at": note.at,
-    }
-    return document | ({"reason": note.reason.value} if note.reason else {})
-
-
-def _calendar(document: Document) -> CalendarState:
-    return CalendarState(
-        document["state"],
-        document["provider"],
-        document["version"],
-        document["attempt"],
-        document["at"],
-        _reason(document),
-    )
-
-
-def _reason(document: Document) -> Reason | None:
-    return Reason(document["reason"]) if "reason" in document else None

@@ -15,8 +15,9 @@ from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import answers, connect
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
+from services.booking.desk import Desk
 from services.booking.domain import Rules
-from services.booking.handlers import Desk
+from services.booking.hosts import MongoHostBook
 from services.booking.invitees import Entrance, Safe
 from services.booking.store import MongoBookingStore
 
@@ -49,7 +50,7 @@ class BookingWiring(Wiring):
         envelopes, digests = Envelopes(masters), Digests(masters)
         entrance = Entrance(envelopes, settings.require_sealed)
         safe = Safe(Vault(masters, MongoKeyStore(database)), digests)
-        desk = Desk(store, relay, entrance, safe, digests, _rules(settings), clock.now)
+        desk = Desk(store, MongoHostBook(database), relay, entrance, safe, digests, _rules(settings), clock.now)
         return Use(desk, relay, envelopes, settings)
 
 

@@ -1,72 +1,116 @@
 """What stands in a calendar for a booking, and what should. Pure: instants are aware and in UTC."""
 
-import unicodedata
+import zlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from libs.contracts.events import Provider
-from libs.contracts.questions import CalendarAccess, Detail, EntryTexts
+from libs.contracts.events import Provider, TimeSpan
+from libs.contracts.questions import Detail
 from libs.contracts.reasons import Reason
 
-LEASE = timedelta(seconds=40)
-"""How long one worker has an entry to itself; longer than the three exchanges of a try may take together."""
-MOST_TEXT = 4000  # characters
+LEASE = timedelta(seconds=60)
+"""How long one worker has an entry to itself; longer than the exchanges of a try may take together."""
+SLACK = timedelta(minutes=2)
+"""So much later than its message should have come again, an open effect counts as left behind."""
+PARKED_FIRST, PARKED_THEN = timedelta(seconds=30), timedelta(minutes=5)
+"""When a parked effect is looked after though nobody said that its host connected: once soon, then now and then."""
+LADDER = (1, 5, 30, 120, 600, 3600)
+"""Seconds that a message is put off by, attempt by attempt (`libs.messaging.topology.LADDER`; a test keeps them equal)."""
 
 
 class Standing(StrEnum):
-    """Where an effect stands. `intended` covers all that is not known to have come to its end."""
+    """Where an effect stands. `intended` and `parked` cover all that is not known to have come to its end."""
 
     INTENDED = "intended"
+    PARKED = "parked"
     WRITTEN = "written"
     REMOVED = "removed"
     FAILED = "failed"
 
 
+OPEN = (Standing.INTENDED, Standing.PARKED)
+
+
 class Want(StrEnum):
-    """What the booking wants of the calendar."""
+    """What the booking wants of the calendar. `close`: nothing was ever tried, and nothing is to be any more."""
 
     NOTHING = "nothing"
     WRITE = "write"
     REMOVE = "remove"
+    CLOSE = "close"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One booking's entry in one calendar. Its ids are made and stored before the first try, so that every try is the same one.
 
-    `since` is when it was last found to be other than the booking wants it.
+    Without a `connection` it has no place yet: the host has no calendar to derive ids from. `since` is when it was last
+    found to be other than the booking wants it; `due` when an open one counts as left behind. `revision` grows with every
+    change: who changes it must have read the last one. `start` and `end` are the booking's; `moved` is where the host moved
+    the entry to, `overlapped` what else the host has at its time, `missing` whether the last look did not find it.
     """
 
     booking: str
     host: str
     connection: str
-    provider: Provider
+    provider: Provider | None
     calendar: str = field(repr=False)
     event_id: str
     transaction_id: str
     mark: str
     since: datetime
     generation: int = 1
+    revision: int = 0
     standing: Standing = Standing.INTENDED
     version: int = 0
     attempts: int = 0
+    missing: bool = False
+    start: datetime | None = None
+    end: datetime | None = None
     remote_id: str | None = None
     busy_until: datetime | None = None
+    due: datetime | None = None
+    look_at: datetime | None = None
+    moved: TimeSpan | None = None
+    overlapped: TimeSpan | None = None
     reason: Reason | None = None
 
+    @property
+    def touched(self) -> bool:
+        """Whether an entry may stand, or may have stood, where this effect has its place."""
+        return self.connection != "" and (self.attempts > 0 or self.remote_id is not None)
 
-def want(detail: Detail, effect: Effect | None) -> Want:
-    """What is to be done, if anything. Order and number of events do not matter: only how things stand now."""
-    if detail.pending:
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How long, how often and how far ahead (settings WRITE_PATIENCE_HOURS, RECONCILE_SECONDS, RECONCILE_DAYS)."""
+
+    patience: timedelta = timedelta(hours=72)
+    every: timedelta = timedelta(seconds=300)
+    ahead: timedelta = timedelta(days=30)
+    lease: timedelta = LEASE
+
+
+def nowhere(booking: str, host: str, since: datetime) -> Effect:
+    """An effect without a place."""
+    return Effect(booking, host, "", None, "", "", "", "", since)
+
+
+def want(detail: Detail | None, effect: Effect | None) -> Want:
+    """What is to be done, if anything. Order and number of events do not matter: only how things stand now.
+
+    No `detail` means that the booking service does not know the booking (any more): nothing of it may stand.
+    """
+    if detail is not None and detail.pending:
         return Want.NOTHING
-    if detail.stands:
-        # Written, given up, or removed by the host (what was removed is never written again).
-        ended = effect is not None and effect.standing is not Standing.INTENDED and effect.version == detail.version
-        return Want.NOTHING if ended else Want.WRITE
+    if detail is not None and detail.stands:
+        # Written, or removed by the host: what was removed is not written again. What failed is, whenever word comes.
+        ended = effect is not None and effect.standing in (Standing.WRITTEN, Standing.REMOVED)
+        return Want.NOTHING if ended and effect and effect.version == detail.version else Want.WRITE
     if effect is None or effect.standing is Standing.REMOVED:
         return Want.NOTHING
-    return Want.REMOVE
+    return Want.REMOVE if effect.touched else Want.CLOSE
 
 
 def tried(effect: Effect, version: int, now: datetime, lease: timedelta = LEASE) -> Effect:
@@ -74,11 +118,14 @@ def tried(effect: Effect, version: int, now: datetime, lease: timedelta = LEASE)
     new = effect.version != version and effect.standing in (Standing.WRITTEN, Standing.REMOVED)
     return replace(
         effect,
-        since=effect.since if effect.standing is Standing.INTENDED else now,
+        since=effect.since if effect.standing in OPEN else now,
         standing=Standing.INTENDED,
+        revision=effect.revision + 1,
         version=version,
         attempts=1 if new else effect.attempts + 1,
         busy_until=now + lease,
+        due=now + lease + SLACK,
+        look_at=None,
         reason=None,
     )
 
@@ -87,45 +134,47 @@ def came_out(
     effect: Effect, standing: Standing, *, remote_id: str | None = None, reason: Reason | None = None
 ) -> Effect:
     """The effect after a try."""
-    return replace(effect, standing=standing, remote_id=remote_id or effect.remote_id, reason=reason, busy_until=None)
+    still = standing in OPEN
+    return replace(
+        effect,
+        standing=standing,
+        remote_id=remote_id or effect.remote_id,
+        reason=reason,
+        busy_until=None,
+        due=effect.due if still else None,
+        missing=False,
+        moved=effect.moved if still else None,
+        overlapped=effect.overlapped if still else None,
+    )
 
 
-def target(effect: Effect | None, calendars: list[CalendarAccess]) -> CalendarAccess | None:
-    """The calendar to write to: the one it was meant for from the first try on, otherwise the host's first."""
-    if effect is not None:
-        return next((c for c in calendars if (c.connection, c.calendar) == (effect.connection, effect.calendar)), None)
-    return next((c for c in calendars if c.written), None)
+def put_off(effect: Effect, reason: Reason, now: datetime, after: float | None = None) -> Effect:
+    """The effect after a try that is to be made again. Its message comes again; `due` is when that is overdue."""
+    seconds = max(LADDER[min(effect.attempts, len(LADDER)) - 1], after or 0)
+    return replace(came_out(effect, Standing.INTENDED, reason=reason), due=now + timedelta(seconds=seconds) + SLACK)
 
 
-def title(texts: EntryTexts) -> str:
-    """The entry's title."""
-    return _line(texts.title) if texts.title else f"Booking: {_line(texts.name)}"
+def parked(effect: Effect, now: datetime) -> Effect:
+    """The effect while its host has to connect again. Nothing was tried, so the try does not count."""
+    waiting = came_out(effect, Standing.PARKED, reason=Reason.RECONNECT_NEEDED)
+    return replace(waiting, attempts=effect.attempts - 1, due=now + PARKED_FIRST)
 
 
-def description(texts: EntryTexts, booking: str) -> str:
-    """The entry's text: who books and what they answered, as plain text."""
-    answers = [f"{_line(question)}: {_lines(answer)}" for question, answer in texts.fields.items()]
-    lines = [
-        _line(texts.name),
-        _line(texts.email),
-        f"Time zone: {_line(texts.time_zone)}",
-        "",
-        *answers,
-        "",
-        f"Booking {booking}",
-    ]
-    return "\n".join(lines)[:MOST_TEXT]
+def given_back(before: Effect | None, meant: Effect) -> Effect:
+    """The effect as it was before a try that was not made after all. One that was new stays as one never tried."""
+    if before is None:
+        return replace(meant, attempts=0, busy_until=None)
+    return replace(before, revision=meant.revision, busy_until=None)
 
 
-def _line(text: str) -> str:
-    """One line: no control characters, nothing that turns the direction of what follows."""
-    return " ".join("".join(c if _plain(c) else " " for c in text).split())
+def never_was(meant: Effect) -> Effect:
+    """The end of an effect that nothing was ever tried for."""
+    return replace(came_out(meant, Standing.REMOVED), attempts=0)
 
 
-def _lines(text: str) -> str:
-    return "\n".join(_line(line) for line in text.splitlines())
-
-
-def _plain(character: str) -> bool:
-    # Cc control, Cf format (with the bidirectional marks), Cs surrogates, Zl and Zp line ends, Co and Cn not assigned.
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
+def watched(effect: Effect, now: datetime, rhythm: Rhythm) -> Effect:
+    """A written effect with the time of its first look: spread out, and not before its booking comes near."""
+    if effect.standing is not Standing.WRITTEN or effect.start is None or effect.end is None or effect.end <= now:
+        return effect
+    spread = zlib.crc32(effect.booking.encode()) / 2**32
+    return replace(effect, look_at=max(now + rhythm.every * (0.5 + spread / 2), effect.start - rhythm.ahead))

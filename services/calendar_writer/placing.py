@@ -1,7 +1,7 @@
 """Acting on the providers' calendars: many jobs side by side, at most a few per mailbox, each with an outcome of its own."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, Detail
@@ -11,7 +11,8 @@ from libs.messaging.grants import Grants
 from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized
 from libs.providers.port import Calendar, Entry
 from libs.telemetry.logs import logger
-from services.calendar_writer.domain import Effect, Standing, Want, came_out, description, title
+from services.calendar_writer.domain import Effect, Standing, Want, came_out
+from services.calendar_writer.texts import description, title
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,18 @@ class Job:
     wanted: Want
     effect: Effect
     calendar: CalendarAccess
-    detail: Detail
+    detail: Detail | None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a job came out; no effect where nothing was done."""
+    """How a job came out. `told`: an event tells of it. `stale`: the token was not accepted, and nothing was done."""
 
     booking: str
-    effect: Effect | None
+    effect: Effect
     outcome: Outcome
+    told: bool = True
+    stale: bool = False
 
 
 Gather = Callable[[Callable[[Job], Result], Sequence[Job]], Iterable[Result]]
@@ -50,48 +53,53 @@ class Placing:
 
     def _do(self, job: Job) -> Result:
         try:
-            effect = self._remove(job) if job.wanted is Want.REMOVE else self._write(job)
+            return self._done(job)
         except DeletedByHost as error:
             return _result(job, Standing.REMOVED, DONE, error.reason)
         except Refused as error:
             return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
         except Unauthorized as error:
             self._grants.forget(job.effect.host, job.calendar)
-            return _result(job, Standing.INTENDED, Retry(error.reason), error.reason)
+            return replace(_result(job, Standing.INTENDED, Retry(error.reason), error.reason), stale=True)
         except ProviderError as error:
             after = error.retry_after if isinstance(error, TryLater) else None
             return _result(job, Standing.INTENDED, Retry(error.reason, after), error.reason)
         except Exception as error:  # noqa: BLE001 - a fault of our own in one job must not leave the others without an end
             logger().error("job failed", booking=job.effect.booking, error=error)
             return _result(job, Standing.INTENDED, Retry(Reason.HANDLER_FAILED), Reason.HANDLER_FAILED)
-        return Result(job.effect.booking, effect, DONE)
 
-    def _write(self, job: Job) -> Effect:
-        adapter = self._calendars[job.calendar.provider]
-        placed = adapter.put(job.calendar.token or "", job.calendar.calendar, _entry(job))
-        return came_out(job.effect, Standing.WRITTEN, remote_id=placed.remote_id)
+    def _done(self, job: Job) -> Result:
+        adapter, token, calendar = (
+            self._calendars[job.calendar.provider],
+            job.calendar.token or "",
+            job.calendar.calendar,
+        )
+        if job.wanted is Want.REMOVE:
+            adapter.remove(token, calendar, entry_of(job.effect))
+            return Result(job.effect.booking, came_out(job.effect, Standing.REMOVED), DONE)
+        if job.detail is None or job.detail.entry is None:
+            # Its texts do not open, and an entry without them helps nobody.
+            return _result(job, Standing.FAILED, Poison(Reason.SEAL_UNREADABLE), Reason.SEAL_UNREADABLE)
+        placed = adapter.put(token, calendar, entry_of(job.effect, job.detail))
+        written = came_out(job.effect, Standing.WRITTEN, remote_id=placed.remote_id)
+        return Result(job.effect.booking, written, DONE)
 
-    def _remove(self, job: Job) -> Effect:
-        adapter = self._calendars[job.calendar.provider]
-        adapter.remove(job.calendar.token or "", job.calendar.calendar, _entry(job))
-        return came_out(job.effect, Standing.REMOVED)
 
-
-def _result(job: Job, standing: Standing, outcome: Outcome, reason: Reason) -> Result:
-    return Result(job.effect.booking, came_out(job.effect, standing, reason=reason), outcome)
-
-
-def _entry(job: Job) -> Entry:
-    effect, detail = job.effect, job.detail
-    texts = detail.entry
+def entry_of(effect: Effect, detail: Detail | None = None) -> Entry:
+    """The entry as the provider's adapter takes it; with its texts where they are given."""
+    texts = detail.entry if detail else None
     return Entry(
         event_id=effect.event_id,
         transaction_id=effect.transaction_id,
         mark=effect.mark,
-        start=detail.start or effect.since,
-        end=detail.end or effect.since,
+        start=effect.start or effect.since,
+        end=effect.end or effect.since,
         title=title(texts) if texts else "",
         description=description(texts, effect.booking) if texts else "",
         remote_id=effect.remote_id,
         tried_before=effect.attempts > 1 or effect.remote_id is not None,
     )
+
+
+def _result(job: Job, standing: Standing, outcome: Outcome, reason: Reason) -> Result:
+    return Result(job.effect.booking, came_out(job.effect, standing, reason=reason), outcome)

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from libs.contracts.events import HostId
 from libs.messaging.delivery import Incoming, Outcome
-from libs.messaging.entrypoints import consumes, every
-from services.calendar_writer import handlers
+from libs.messaging.entrypoints import answers, consumes, every
+from libs.messaging.grants import AuthUnavailable
+from libs.mongo.errors import StoreUnavailable
+from services.calendar_writer import handlers, measuring, parked, reconciling
+from services.calendar_writer.desk import DetailsUnavailable
 from services.calendar_writer.wiring import Use, WriterWiring
 
 
@@ -19,14 +23,30 @@ class CalendarWriterService:
     def write_entries(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.write_entries(batch, self.use.desk)
 
-    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected")
-    def forget_access(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
-        return handlers.forget_access(batch, self.use.desk)
+    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected", "host-calendars-changed")
+    def resume_writes(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
+        return parked.resume(batch, self.use.desk)
+
+    @answers(AuthUnavailable, DetailsUnavailable, StoreUnavailable)
+    def reconcile(self, host: HostId | None = None) -> dict[str, int]:
+        return reconciling.reconcile(self.use.desk, host)
+
+    @answers(StoreUnavailable)
+    def effects(self) -> dict[str, Any]:
+        return measuring.summary(self.use.desk.ledger)
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:
         self.use.relay.sweep(self.use.settings.relay_seconds)
 
+    @every(seconds=1)
+    def look_around(self) -> None:
+        reconciling.look_around(self.use.desk)
+
+    @every(seconds=5)
+    def sweep_left(self) -> None:
+        parked.sweep(self.use.desk)
+
     @every(seconds=10)
     def measure_open(self) -> None:
-        handlers.measure_open(self.use.ledger, self.use.desk.clock())
+        measuring.measure_open(self.use.desk.ledger, self.use.desk.clock())

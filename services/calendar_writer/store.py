@@ -1,6 +1,8 @@
 """The ledger of effects: what was meant to be written, what was tried, what stands. The port, and MongoDB behind it."""
 
+import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -8,12 +10,35 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
-from libs.mongo.errors import StoreUnavailable
 from libs.mongo.guard import duplicates, guarded
 from libs.mongo.outbox import Pending, as_document
-from services.calendar_writer.domain import Effect, Standing
+from services.calendar_writer.domain import OPEN, Effect, Standing
+from services.calendar_writer.records import effect_of, update_of
+
+Change = tuple[Effect, Sequence[Pending]]
+"""An effect as it is to be stored, one revision after the one that was read, and the events that tell of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many effects stand so, and since when the oldest of them does."""
+
+    count: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which effects a worker takes for itself: what is due by `by`, at most so many, of one host if one is named.
+
+    Nobody else is given them before `until`.
+    """
+
+    by: datetime
+    until: datetime
+    most: int
+    host: str | None = None
 
 
 class Ledger(Protocol):
@@ -21,16 +46,32 @@ class Ledger(Protocol):
 
     def get(self, bookings: Sequence[str]) -> Mapping[str, Effect]: ...
 
-    def begin(self, effects: Sequence[Effect], now: datetime) -> set[str]:
-        """Store each as intended, before its try. Returns the bookings that another worker has in hand: leave those alone."""
+    def begin(self, changes: Sequence[Change], now: datetime) -> set[str]:
+        """Store each, unless another worker has it in hand or changed it since it was read: returns those, untouched."""
         ...
 
-    def end(self, effects: Sequence[tuple[Effect, Pending | None]]) -> None:
-        """Store how each came out, with the event that tells of it."""
+    def end(self, changes: Sequence[Change]) -> None:
+        """Store how each came out. One that another worker took over when the lease was over is left to that worker."""
         ...
 
-    def oldest_open(self) -> datetime | None:
-        """Since when the oldest effect without an end has been open."""
+    def parked(self, host: str) -> Sequence[str]:
+        """The bookings whose effects wait until this host connects."""
+        ...
+
+    def left_behind(self, claim: Claim) -> Sequence[Effect]:
+        """Open effects that are overdue, the longest first."""
+        ...
+
+    def to_look_at(self, claim: Claim, now: datetime) -> Sequence[Effect]:
+        """Written effects whose next look is due, the longest first; those whose booking is over need none any more."""
+        ...
+
+    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
+        """Effects that are not removed, of these hosts' bookings that are not over, soonest first."""
+        ...
+
+    def counts(self, standings: Sequence[Standing]) -> Mapping[Standing, Count]:
+        """How many effects stand how; none is left out."""
         ...
 
 
@@ -41,88 +82,95 @@ class MongoLedger:
         self.documents = database["effects"]
 
     def ensure_indexes(self) -> None:
-        """The index for what is open. Idempotent."""
+        """The indexes for what is open, what is to be looked at, and a host's bookings to come. Idempotent."""
+        unfinished = {"standing": {"$in": [*_values(OPEN), Standing.FAILED.value]}}
         with guarded():
-            open_ = {"standing": Standing.INTENDED.value}
-            self.documents.create_index("since", name="open", partialFilterExpression=open_)
+            self.documents.create_index(
+                [("standing", 1), ("since", 1)], name="unfinished", partialFilterExpression=unfinished
+            )
+            self.documents.create_index("due", name="due", sparse=True)
+            self.documents.create_index("look_at", name="looks", sparse=True)
+            self.documents.create_index([("host", 1), ("end", 1)], name="coming")
 
     def get(self, bookings: Sequence[str]) -> Mapping[str, Effect]:
         with guarded():
             found = self.documents.find({"_id": {"$in": list(bookings)}}, {"outbox": 0})
-            return {document["_id"]: _effect(document) for document in found}
+            return {document["_id"]: effect_of(document) for document in found}
 
-    def begin(self, effects: Sequence[Effect], now: datetime) -> set[str]:
-        if not effects:
+    def begin(self, changes: Sequence[Change], now: datetime) -> set[str]:
+        if not changes:
             return set()
-        writes = [_begin(effect, now) for effect in effects]
         with guarded():
             try:
-                self.documents.bulk_write(writes, ordered=False)
+                self.documents.bulk_write([_begin(change, now) for change in changes], ordered=False)
             except BulkWriteError as error:
-                return {effects[at].booking for at in duplicates(error)}
+                return {changes[at][0].booking for at in duplicates(error)}
         return set()
 
-    def end(self, effects: Sequence[tuple[Effect, Pending | None]]) -> None:
-        writes = [_end(effect, event) for effect, event in effects]
-        if not writes:
+    def end(self, changes: Sequence[Change]) -> None:
+        if not changes:
             return
         with guarded():
             try:
-                self.documents.bulk_write(writes, ordered=False)
-            except BulkWriteError:
-                raise StoreUnavailable("bulk write failed") from None
+                self.documents.bulk_write([_end(change) for change in changes], ordered=False)
+            except BulkWriteError as error:
+                duplicates(error)  # none can be: raises StoreUnavailable
 
-    def oldest_open(self) -> datetime | None:
+    def parked(self, host: str) -> Sequence[str]:
         with guarded():
-            found = self.documents.find_one({"standing": Standing.INTENDED.value}, {"since": 1}, sort=[("since", 1)])
-            return found["since"] if found else None
+            found = self.documents.find({"host": host, "standing": Standing.PARKED.value}, {"_id": 1})
+            return [document["_id"] for document in found]
+
+    def left_behind(self, claim: Claim) -> Sequence[Effect]:
+        return self._claimed("due", {"standing": {"$in": _values(OPEN)}}, claim)
+
+    def to_look_at(self, claim: Claim, now: datetime) -> Sequence[Effect]:
+        over = {"look_at": {"$lte": now}, "end": {"$lte": now}}
+        with guarded():
+            self.documents.update_many(over, {"$unset": {"look_at": ""}})
+        return self._claimed("look_at", {"standing": Standing.WRITTEN.value}, claim)
+
+    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
+        wanted = {"host": {"$in": list(hosts)}, "end": {"$gt": now}, "standing": {"$ne": Standing.REMOVED.value}}
+        with guarded():
+            return [effect_of(d) for d in self.documents.find(wanted, {"outbox": 0}).sort("end", 1).limit(most)]
+
+    def counts(self, standings: Sequence[Standing]) -> Mapping[Standing, Count]:
+        grouped = {"_id": "$standing", "count": {"$sum": 1}, "oldest": {"$min": "$since"}}
+        stages: list[Document] = [{"$match": {"standing": {"$in": _values(standings)}}}, {"$group": grouped}]
+        with guarded():
+            found = {d["_id"]: Count(d["count"], d["oldest"]) for d in self.documents.aggregate(stages)}
+        return {standing: found.get(standing.value, Count(0, None)) for standing in standings}
+
+    def _claimed(self, when: str, which: Document, claim: Claim) -> Sequence[Effect]:
+        """Mark the oldest that are due, so that replicas that ask at the same time are given different ones."""
+        due = {**which, when: {"$lte": claim.by}, **({"host": claim.host} if claim.host else {})}
+        mark = uuid.uuid4().hex
+        with guarded():
+            ids = [d["_id"] for d in self.documents.find(due, {"_id": 1}).sort(when, 1).limit(claim.most)]
+            if not ids:
+                return []
+            self.documents.update_many({"_id": {"$in": ids}, **due}, {"$set": {when: claim.until, "claim": mark}})
+            return [effect_of(d) for d in self.documents.find({"_id": {"$in": ids}, "claim": mark}, {"outbox": 0})]
 
 
-def _begin(effect: Effect, now: datetime) -> UpdateOne:
+def _begin(change: Change, now: datetime) -> UpdateOne:
+    effect, events = change
     free = {"$or": [{"busy_until": {"$exists": False}}, {"busy_until": {"$lt": now}}]}
-    # If another worker has it, nothing matches, and the upsert collides on _id: that is how we are told.
-    return UpdateOne({"_id": effect.booking, **free}, {"$set": _fields(effect), "$unset": _gone(effect)}, upsert=True)
+    # If another worker has or had it, nothing matches, and the upsert collides on _id: that is how we are told.
+    as_read = {"_id": effect.booking, "revision": effect.revision - 1, **free}
+    return UpdateOne(as_read, _update(effect, events), upsert=True)
 
 
-def _end(effect: Effect, event: Pending | None) -> UpdateOne:
-    update: Document = {"$set": _fields(effect), "$unset": _gone(effect)}
-    if event is not None:
-        update["$push"] = {"outbox": as_document(event)}
-    # Whoever lost the lease and comes late must not write over a newer version.
-    return UpdateOne({"_id": effect.booking, "version": {"$lte": effect.version}}, update)
+def _end(change: Change) -> UpdateOne:
+    effect, events = change
+    return UpdateOne({"_id": effect.booking, "revision": effect.revision}, _update(effect, events))
 
 
-def _fields(effect: Effect) -> Document:
-    fields: Document = {
-        "host": effect.host,
-        "connection": effect.connection,
-        "provider": effect.provider,
-        "calendar": effect.calendar,
-        "event_id": effect.event_id,
-        "transaction_id": effect.transaction_id,
-        "mark": effect.mark,
-        "since": effect.since,
-        "generation": effect.generation,
-        "standing": effect.standing.value,
-        "version": effect.version,
-        "attempts": effect.attempts,
-    }
-    optional = {
-        "remote_id": effect.remote_id,
-        "busy_until": effect.busy_until,
-        "reason": effect.reason.value if effect.reason else None,
-    }
-    return fields | {name: value for name, value in optional.items() if value is not None}
+def _update(effect: Effect, events: Sequence[Pending]) -> Document:
+    told = {"$push": {"outbox": {"$each": [as_document(event) for event in events]}}} if events else {}
+    return {**update_of(effect), **told}
 
 
-def _gone(effect: Effect) -> Document:
-    return {name: "" for name in ("remote_id", "busy_until", "reason") if getattr(effect, name) is None}
-
-
-def _effect(document: Document) -> Effect:
-    fields = {name: value for name, value in document.items() if name in Effect.__slots__}
-    reason = document.get("reason")
-    return Effect(
-        booking=document["_id"],
-        **{**fields, "standing": Standing(document["standing"]), "reason": Reason(reason) if reason else None},
-    )
+def _values(standings: Sequence[Standing]) -> list[str]:
+    return [standing.value for standing in standings]

@@ -10,24 +10,32 @@ from eventlet import GreenPool
 
 from libs.config import clock
 from libs.config.settings import Settings
+from libs.contracts import codec
 from libs.contracts.questions import CalendarAccess, Detail
 from libs.crypto.letters import LetterSeal
+from libs.messaging import topology
 from libs.messaging.bodies import TOO_LARGE
-from libs.messaging.errors import RpcFailed, ServiceUnavailable
+from libs.messaging.errors import MessagingError, RpcFailed, ServiceUnavailable
 from libs.messaging.grants import CachedGrants
-from libs.messaging.relay import Relay
+from libs.messaging.publisher import Outgoing
+from libs.messaging.relay import Publishes, Relay
 from libs.messaging.rpc import Ask
 from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import answers, connect
-from libs.mongo.outbox import MongoOutbox
+from libs.mongo.outbox import MongoOutbox, Pending
 from libs.providers import ids
 from libs.providers.adapters import calendars
-from services.calendar_writer.domain import Effect
-from services.calendar_writer.handlers import Desk, DetailsUnavailable
+from libs.telemetry.logs import logger
+from services.calendar_writer.desk import Desk, DetailsUnavailable
+from services.calendar_writer.domain import Effect, Rhythm
 from services.calendar_writer.placing import Placing
 from services.calendar_writer.store import MongoLedger
 
 SIDE_BY_SIDE = 50  # writes to providers at once
+LOOKS_SIDE_BY_SIDE = 10  # looks at once: writes must not wait for them
+LEASE_TIMEOUTS = 6  # two tries of at most four exchanges each; the second is for a refused token, which is said at once
+ENTRIES = "calendar-writer.write-entries"
+"""The queue that this service's own reminders go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,6 @@ class Use:
 
     desk: Desk
     relay: Relay
-    ledger: MongoLedger
     settings: Settings
 
 
@@ -54,30 +61,80 @@ class WriterWiring(Wiring):
         outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(keyring)
-        relay, grants = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask)
-        placing = Placing(calendars(settings), grants, GreenPool(SIDE_BY_SIDE).imap)
-        maker = EffectMaker(keyring.derive("calendar-entries"))
-        lease = timedelta(seconds=4 * settings.provider_timeout)
-        desk = Desk(Questions(runtime.ask), grants, ledger, placing, relay, maker, clock.now, lease)
-        return Use(desk, relay, ledger, settings)
+        relay, grants, adapters = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), calendars(settings)
+        desk = Desk(
+            details=Questions(runtime.ask),
+            grants=grants,
+            ledger=ledger,
+            placing=Placing(adapters, grants, GreenPool(SIDE_BY_SIDE).imap),
+            calendars=adapters,
+            relay=relay,
+            remind=Reminders(runtime.publisher),
+            new_effect=EffectMaker(keyring.derive("calendar-entries")),
+            clock=clock.now,
+            together=GreenPool(LOOKS_SIDE_BY_SIDE).imap,
+            rhythm=rhythm_of(settings),
+        )
+        return Use(desk, relay, settings)
+
+
+def rhythm_of(settings: Settings) -> Rhythm:
+    """The settings, as durations."""
+    return Rhythm(
+        patience=timedelta(hours=settings.write_patience_hours),
+        every=timedelta(seconds=settings.reconcile_seconds),
+        ahead=timedelta(days=settings.reconcile_days),
+        lease=timedelta(seconds=LEASE_TIMEOUTS * settings.provider_timeout),
+    )
 
 
 class Questions:
-    """`booking.details`, typed."""
+    """`booking.details`, typed. An answer that leaves a booking out says nothing of it: it is not one that knows it no more."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     def __call__(self, bookings: Sequence[str]) -> Mapping[str, Detail | None]:
         try:
-            return msgspec.convert(self._ask("booking", "details", list(bookings)), dict[str, Detail | None])
+            found = msgspec.convert(self._ask("booking", "details", list(bookings)), dict[str, Detail | None])
         except RpcFailed as error:
             if error.kind != TOO_LARGE or len(bookings) == 1:
                 raise DetailsUnavailable from None
         except (ServiceUnavailable, msgspec.ValidationError):
             raise DetailsUnavailable from None
+        else:
+            if set(bookings) - set(found):
+                raise DetailsUnavailable
+            return found
         half = len(bookings) // 2
         return {**self(bookings[:half]), **self(bookings[half:])}
+
+
+class Reminders:
+    """Words of this service to itself, into its own queue by the way that is open to it: put off, by next to nothing."""
+
+    def __init__(self, publisher: Publishes) -> None:
+        self._publisher = publisher
+
+    def __call__(self, reminders: Sequence[Pending]) -> bool:
+        flight = [
+            Outgoing(
+                topology.LADDER[0].exchange,
+                ENTRIES,
+                r.body,
+                codec.STRUCTURED,
+                message_id=r.id,
+                expiration=1,
+                mandatory=True,
+            )
+            for r in reminders
+        ]
+        try:
+            self._publisher.publish(flight)
+        except MessagingError as error:
+            logger().warning("reminders left for the sweep", count=len(flight), error=type(error).__name__)
+            return False
+        return True
 
 
 class EffectMaker:
@@ -86,8 +143,10 @@ class EffectMaker:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def __call__(self, booking: str, host: str, calendar: CalendarAccess, since: datetime) -> Effect:
-        named = (self._secret, booking, f"{calendar.connection}/{calendar.calendar}", 1)
+    def __call__(
+        self, booking: str, host: str, calendar: CalendarAccess, since: datetime, generation: int = 1
+    ) -> Effect:
+        named = (self._secret, booking, f"{calendar.connection}/{calendar.calendar}", generation)
         return Effect(
             booking=booking,
             host=host,
@@ -98,4 +157,5 @@ class EffectMaker:
             transaction_id=ids.transaction_id(*named),
             mark=ids.mark(*named),
             since=since,
+            generation=generation,
         )

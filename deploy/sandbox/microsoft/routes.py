@@ -38,7 +38,10 @@ def routes(world: World) -> list[BaseRoute]:
     """One route per address, each named after its operation."""
     return [
         Route(
-            path, Operation(world, name, handler, door if name in NEEDED else None), methods=methods.split(), name=name
+            path,
+            Operation(world, name, path, handler, door if name in NEEDED else None),
+            methods=methods.split(),
+            name=name,
         )
         for name, methods, path, handler in TABLE
     ]

@@ -1,20 +1,27 @@
 """The README is true: its programs, examples, tables and links are those of the project."""
 
 import ast
+import inspect
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema_rs
+import msgspec
 import pytest
 from joserfc import jwe
 from joserfc.jwk import ECKey, KeySet
 
 from libs.contracts.events import REQUESTS, TYPES
+from libs.contracts.questions import PUBLIC, CalendarEvidence, HostEvidence, Slot, Slots, TeamSlot, TeamSlots
 from libs.contracts.reasons import Reason
+from services.availability.service import AvailabilityService
 from tests.contract.events.published import CONTRACTS, EXAMPLES, VALIDATORS, load
 
 README = (CONTRACTS / "README.md").read_text(encoding="utf-8")
-PROGRAMS = ("book.py", "book_pika.py")
+BOOKING = ("book.py", "book_pika.py")
+PROGRAMS = (*BOOKING, "slots.py")
 
 
 def _blocks(language: str) -> list[str]:
@@ -43,7 +50,7 @@ def test_the_programs_import_nothing_of_ours(program: str) -> None:
     assert not {module.partition(".")[0] for module in modules} & {"libs", "services", "deploy", "tests"}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", BOOKING)
 def test_the_programs_ask_with_a_valid_request(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given the part of the program that makes the request, before it connects
     source = (EXAMPLES / program).read_text(encoding="utf-8")
@@ -60,6 +67,47 @@ def test_the_programs_ask_with_a_valid_request(program: str, monkeypatch: pytest
     document = json.loads(space["body"])
     VALIDATORS["envelope"].validate(document)
     VALIDATORS["booking-requested"].validate(document["data"])
+
+
+def test_the_questions_are_listed_with_their_arguments() -> None:
+    rows = {name: cells for name, *cells in _rows("Questions") if name in PUBLIC}
+    assert list(rows) == list(PUBLIC)
+    for name, (asked, _) in PUBLIC.items():
+        assert set(asked.__struct_fields__) <= set(re.findall(r"[a-z_]+", rows[name][-1])), name
+
+
+def test_a_golden_question_and_its_answer_are_as_their_schemas_say() -> None:
+    at = datetime(2026, 12, 1, 15, tzinfo=UTC)
+    read = CalendarEvidence(provider="google", complete=True, as_of=at)
+    answers = {
+        "availability.slots": Slots(host="dr-example", slots=[Slot(at, at)], calendars=[read]),
+        "availability.team_slots": TeamSlots(
+            mode="all", slots=[TeamSlot(at, at, ["dr-example"])], hosts={"dr-example": HostEvidence(calendars=[read])}
+        ),
+    }
+    span = {"start": "2026-12-01T10:00:00-05:00", "end": "2026-12-01T12:00:00-05:00", "duration_minutes": 30}
+    asked = {
+        "availability.slots": {"host": "dr-example", **span},
+        "availability.team_slots": {"hosts": ["dr-example"], "mode": "all", **span},
+    }
+    for name in PUBLIC:
+        question, answer = (_question_schema(name, side) for side in ("asked", "answered"))
+        question.validate(asked[name])
+        assert not question.is_valid({**asked[name], "hots": "dr-example"})
+        assert not question.is_valid({**asked[name], "start": "2026-12-01"})
+        answer.validate(json.loads(msgspec.json.encode(answers[name])))
+        assert not answer.is_valid({})
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_service_takes_what_the_contract_says(name: str) -> None:
+    method = getattr(AvailabilityService, name.partition(".")[2])
+    assert list(inspect.signature(method).parameters)[1:] == list(PUBLIC[name][0].__struct_fields__)
+
+
+def _question_schema(name: str, side: str) -> jsonschema_rs.Draft202012Validator:
+    document = load(CONTRACTS / "schemas" / "questions" / f"{name}.{side}.json")
+    return jsonschema_rs.Draft202012Validator(document, validate_formats=True)
 
 
 def test_the_events_shown_are_the_golden_ones() -> None:

@@ -1,4 +1,4 @@
-"""The sandbox, with a certificate of its own, and the three calendars under test."""
+"""The sandbox, with a certificate of its own, and the calendars under test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,10 @@ import pytest
 from deploy.sandbox.client import SandboxAdmin
 from deploy.sandbox.testing import running
 from libs.config.settings import Settings
+from libs.contracts.events import Provider
 from tests.contract.providers.certificates import write_certificate
-from tests.contract.providers.rigs import DoubleRig, GoogleRig, MicrosoftRig, Rig
+from tests.contract.providers.rigs import DoubleRig, Rig
+from tests.contract.providers.sandbox_rigs import GoogleRig, MicrosoftRig
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +66,23 @@ def microsoft(admin: SandboxAdmin, settings: Settings) -> MicrosoftRig:
     return MicrosoftRig(admin, settings)
 
 
-@pytest.fixture(params=["double", "google", "microsoft"])
-def rig(request: pytest.FixtureRequest) -> Rig:
-    """Each of the three in turn."""
-    if request.param == "double":
-        return DoubleRig()
+DOUBLES: dict[str, Provider] = {"double-google": "google", "double-microsoft": "microsoft"}
+
+
+def _rig(request: pytest.FixtureRequest) -> Rig:
+    if request.param in DOUBLES:
+        return DoubleRig(DOUBLES[request.param])
     found: Rig = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=[*DOUBLES, "google", "microsoft"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """Each of them in turn: the double of either provider, and either client on the sandbox."""
+    return _rig(request)
+
+
+@pytest.fixture(params=["double-microsoft", "microsoft"])
+def doubling(request: pytest.FixtureRequest) -> Rig:
+    """Those where an entry can come to stand twice."""
+    return _rig(request)

@@ -1,40 +1,23 @@
-"""One handle for three kinds of calendar, so that one suite judges them all: the double, and the real clients on the sandbox."""
+"""One handle for every kind of calendar, so that one suite judges them all, and the doubles behind it.
 
-import base64
-import hashlib
-import itertools
-import secrets
+The real clients are in sandbox_rigs.py.
+"""
+
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Protocol
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import Any, Protocol
 
-import requests
-
-from deploy.sandbox.browser import callback_url
-from deploy.sandbox.client import SandboxAdmin
-from deploy.sandbox.registrations import (
-    GOOGLE_CLIENT_ID,
-    GOOGLE_CLIENT_SECRET,
-    MICROSOFT_CLIENT_ID,
-    MICROSOFT_CLIENT_SECRET,
-)
-from libs.config.settings import Settings
-from libs.providers.egress import Door
+from libs.contracts.events import Provider
 from libs.providers.errors import ProviderError, RateLimited, Unreachable
-from libs.providers.google import GoogleCalendar
 from libs.providers.ids import google_event_id, mark, transaction_id
-from libs.providers.microsoft import MicrosoftCalendar
 from libs.providers.port import Calendar, Entry
 from libs.testing.calendars import CalendarDouble
 
 DAY = datetime(2030, 5, 6, tzinfo=UTC)
 SECRET = b"a made-up secret for tests......"
 PAUSE = 7
-_people = itertools.count(1)
-GOOGLE_SCOPES = (
-    "https://www.googleapis.com/auth/calendar.freebusy https://www.googleapis.com/auth/calendar.events.owned"
-)
+DONE = frozenset({"lost-answer", "dropped-answer", "garbage", "half-broken"})
+"""The faults under which the call takes effect."""
 
 
 def at(hour: float) -> datetime:
@@ -88,8 +71,24 @@ class Rig(Protocol):
 
     def host_deletes(self, placed_id: str, placed: Entry) -> None: ...
 
+    def host_moves(self, placed_id: str, placed: Entry, start: datetime, end: datetime) -> None: ...
+
+    def host_makes_all_day(self, placed_id: str, placed: Entry) -> None: ...
+
+    def host_moves_away(self, placed_id: str, placed: Entry) -> None:
+        """The host moves our entry to another calendar of their own."""
+        ...
+
+    def duplicate(self, like: Entry) -> str:
+        """Make a second entry with our mark, as a create that doubled leaves it; its id. Not with Google."""
+        ...
+
     def fault(self, operation: str, kind: str) -> None:
-        """`operation`: busy, put or remove. `kind`: lost-answer, lost-request, garbage, busy-signal, broken or expired."""
+        """`operation`: busy, put, patch, remove, discard or look.
+
+        `kind`: lost-answer, dropped-answer, lost-request, dropped-request, garbage, busy-signal, broken, half-broken (it took
+        effect all the same) or expired.
+        """
         ...
 
 
@@ -99,8 +98,8 @@ class DoubleRig:
     calendar = "primary"
     token = "made-up"
 
-    def __init__(self) -> None:
-        self.port = CalendarDouble()
+    def __init__(self, provider: Provider = "google") -> None:
+        self.port = CalendarDouble(provider)
         self.port.add_calendar(self.calendar, self.token)
 
     def outside(self, start: datetime, end: datetime) -> str:
@@ -122,140 +121,28 @@ class DoubleRig:
     def host_deletes(self, placed_id: str, placed: Entry) -> None:
         self.port.delete_as_host(self.calendar, placed)
 
+    def host_moves(self, placed_id: str, placed: Entry, start: datetime, end: datetime) -> None:
+        self.port.move_as_host(self.calendar, placed, start, end)
+
+    def host_makes_all_day(self, placed_id: str, placed: Entry) -> None:
+        self.port.move_as_host(self.calendar, placed, at(0), at(24))
+
+    def host_moves_away(self, placed_id: str, placed: Entry) -> None:
+        self.port.add_calendar("second", self.token)
+        self.port.move_away_as_host(self.calendar, placed, "second")
+
+    def duplicate(self, like: Entry) -> str:
+        return self.port.add_duplicate(self.calendar, like)
+
     def fault(self, operation: Any, kind: str) -> None:
         errors: dict[str, ProviderError] = {
-            "lost-answer": Unreachable("timed-out"),
             "garbage": Unreachable("unreadable-answer"),
-            "lost-request": Unreachable("timed-out"),
             "broken": Unreachable("double-503"),
+            "half-broken": Unreachable("double-503"),
             "busy-signal": RateLimited("double-429", PAUSE),
         }
         if kind == "expired":
             self.port.expire(self.token)
         else:
-            self.port.fail(operation, errors[kind], "after" if kind in ("lost-answer", "garbage") else "before")
-
-
-class SandboxRig:
-    """A client of ours against the sandbox."""
-
-    calendar = "primary"
-    provider: Any
-    port: Calendar
-    title: str
-    operations: ClassVar[dict[str, str]]
-
-    def __init__(self, admin: SandboxAdmin, settings: Settings) -> None:
-        self.admin = admin
-        self.ca = str(settings.ca_bundle)
-        self.email = f"ada.example{next(_people)}@example.com"
-        admin.create_account(self.provider, self.email, calendars=["Second"])
-        self.settings = settings
-        self.door = Door(settings)
-        self.token = self.sign_in()
-
-    def sign_in(self) -> str:
-        raise NotImplementedError
-
-    def outside(self, start: datetime, end: datetime, **more: Any) -> str:
-        return self.admin.add_event(self.provider, self.email, start, end, title="A private matter", **more)
-
-    def _events(self) -> list[dict[str, Any]]:
-        return [e for e in self.admin.events(self.provider, self.email) if not e["cancelled"]]
-
-    def ours(self) -> list[Seen]:
-        mine = [e for e in self._events() if e["origin"] == "api" and e["properties"]]
-        return [Seen(_time(e["start"]), _time(e["end"]), e["raw"][self.title]) for e in mine]
-
-    def outsiders(self) -> list[tuple[datetime, datetime]]:
-        return [(_time(e["start"]), _time(e["end"])) for e in self._events() if not e["properties"]]
-
-    def created(self) -> int:
-        return sum(c["created"] for c in self.admin.account(self.provider, self.email)["calendars"])
-
-    def host_deletes(self, placed_id: str, placed: Entry) -> None:
-        self.admin.delete_event(self.provider, self.email, placed_id)
-
-    def fault(self, operation: str, kind: str) -> None:
-        if kind == "expired":
-            self.admin.expire_access_tokens(self.provider, self.email)
-            return
-        more: dict[str, Any] = {
-            "lost-answer": {"kind": "timeout-after", "seconds": 5},
-            "lost-request": {"kind": "timeout-before", "seconds": 5},
-            "garbage": {"kind": "garbage", "effect": True},
-            "broken": {"kind": "status", "status": 503},
-            "busy-signal": {"kind": "status", "status": 429, "retry_after": PAUSE},
-        }[kind]
-        self.admin.add_fault(self.operations[operation], count=1, account=self.email, **more)
-
-    def exchange(self, authorize: str, token_url: str, query: dict[str, str], secret: str) -> str:
-        """An access token by the code flow, played by hand."""
-        verifier = secrets.token_urlsafe(48)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
-        back = "https://localhost/callback"
-        asked = {**query, "response_type": "code", "redirect_uri": back, "code_challenge": challenge}
-        url = f"{authorize}?{urlencode({**asked, 'code_challenge_method': 'S256', 'state': 's'})}"
-        code = parse_qs(urlsplit(callback_url(url, self.email, self.ca)).query)["code"][0]
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": verifier}
-        form |= {"client_id": query["client_id"], "client_secret": secret}
-        return str(requests.post(token_url, form, verify=self.ca, timeout=10).json()["access_token"])
-
-
-class GoogleRig(SandboxRig):
-    """Google's client on the sandbox."""
-
-    provider = "google"
-    title = "summary"
-    operations: ClassVar = {
-        "busy": "google.freeBusy",
-        "put": "google.events.insert",
-        "remove": "google.events.delete",
-    }
-
-    def __init__(self, admin: SandboxAdmin, settings: Settings) -> None:
-        super().__init__(admin, settings)
-        self.port = GoogleCalendar(self.door, settings)
-
-    def sign_in(self) -> str:
-        query = {"client_id": GOOGLE_CLIENT_ID, "scope": GOOGLE_SCOPES}
-        return self.exchange(
-            self.settings.google_authorize_url, self.settings.google_token_url, query, GOOGLE_CLIENT_SECRET
-        )
-
-    def foreign(self, like: Entry) -> Entry:
-        body = {"id": like.event_id, "summary": "Not Valet's"}
-        times = {"start": {"dateTime": at(1).isoformat()}, "end": {"dateTime": at(2).isoformat()}}
-        url = f"{self.settings.google_api_url}/calendars/primary/events"
-        bearer = {"Authorization": f"Bearer {self.token}"}
-        answer = requests.post(url, json={**body, **times}, headers=bearer, verify=self.ca, timeout=10)
-        assert answer.status_code == 200
-        return like
-
-
-class MicrosoftRig(SandboxRig):
-    """Graph's client on the sandbox."""
-
-    provider = "microsoft"
-    title = "subject"
-    operations: ClassVar = {
-        "busy": "microsoft.calendarView",
-        "put": "microsoft.events.create",
-        "remove": "microsoft.events.delete",
-    }
-
-    def __init__(self, admin: SandboxAdmin, settings: Settings) -> None:
-        super().__init__(admin, settings)
-        self.port = MicrosoftCalendar(self.door, settings)
-
-    def sign_in(self) -> str:
-        root = f"{self.settings.microsoft_authority}/oauth2/v2.0"
-        query = {"client_id": MICROSOFT_CLIENT_ID, "scope": "openid offline_access Calendars.ReadWrite"}
-        return self.exchange(f"{root}/authorize", f"{root}/token", query, MICROSOFT_CLIENT_SECRET)
-
-    def foreign(self, like: Entry) -> Entry:
-        return replace(like, remote_id=self.outside(at(1), at(2)))
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+            error = errors.get(kind, Unreachable("timed-out"))
+            self.port.fail("put" if operation == "patch" else operation, error, "after" if kind in DONE else "before")

@@ -1,110 +1,38 @@
 """The whole way of a host: link, page, the provider's consent page, callback, tokens. Over TLS, against the sandbox."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
-from pydantic import SecretStr
-from werkzeug.serving import make_server
 
 from deploy.sandbox.browser import approve, browser, forms
 from deploy.sandbox.client import SandboxAdmin
 from deploy.sandbox.registrations import (
-    GOOGLE_CLIENT_ID,
     GOOGLE_CLIENT_SECRET,
-    MICROSOFT_CLIENT_ID,
     MICROSOFT_CLIENT_SECRET,
 )
-from libs.config import clock
 from libs.config.settings import Settings
-from libs.contracts.events import Provider
 from libs.providers.adapters import calendars
-from libs.providers.egress import Door
 from libs.providers.errors import GrantDead, TryLater
 from libs.providers.port import Busy, Interval
 from services.auth import handlers
-from services.auth.desk import Desk
 from services.auth.domain import State
-from services.auth.google import EVENTS_OWNED, FREE_BUSY, GoogleOAuth
-from services.auth.microsoft import MicrosoftOAuth
-from services.auth.oauth import OAuth
-from services.auth.pages import COOKIE, Pages
+from services.auth.google import EVENTS_OWNED, FREE_BUSY
+from services.auth.guards import COOKIE
+from tests.contract.providers.auth_pages import EMAIL, TOKEN_OPERATIONS, Auth, connectable
 from tests.contract.providers.rigs import at
-from tests.unit.auth.doubles import World, world
 
-EMAIL = "ada.example@example.com"
 BRANDS = {"google": "Google Calendar", "microsoft": "Office 365"}
-TOKEN_OPERATIONS = {"google": "google.token", "microsoft": "microsoft.token"}
-
-
-@dataclass
-class Auth:
-    """Auth's pages at `url`, on a store in memory, with the providers played by the sandbox."""
-
-    url: str
-    ca: str
-    world: World
-    desk: Desk
-    admin: SandboxAdmin
-
-    def link(self, host: str = "dr-example", provider: str | None = None) -> str:
-        return str(handlers.connect_link(host, provider, self.desk)["url"])
-
-    def connect(self, provider: str, host: str = "dr-example", email: str = EMAIL, **more: Any) -> requests.Response:
-        return approve(self.link(host, provider), email, self.ca, **more)
-
-    def access(self, host: str = "dr-example") -> dict[str, Any]:
-        return dict(handlers.access_tokens([host], None, self.desk)[host])
-
-    def exchanges(self) -> int:
-        return sum(len(self.admin.requests(operation)) for operation in TOKEN_OPERATIONS.values())
-
-
-@contextmanager
-def serving(certificate: tuple[Path, Path], app: Any) -> Iterator[str]:
-    cert, key = map(str, certificate)
-    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=(cert, key))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"https://localhost:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join(5)
 
 
 @pytest.fixture
 def auth(admin: SandboxAdmin, settings: Settings, certificate: tuple[Path, Path]) -> Iterator[Auth]:
     """Auth with one person at each provider."""
-    admin.create_account("google", EMAIL, name="Ada Example")
-    admin.create_account("microsoft", EMAIL, name="Ada Example")
-    pages: list[Pages] = []
-
-    def app(environ: Any, start: Any) -> Any:
-        return pages[0](environ, start)  # made when the address is known
-
-    with serving(certificate, app) as url:
-        known = settings.model_copy(
-            update={
-                "public_url": url,
-                "google_client_id": GOOGLE_CLIENT_ID,
-                "google_client_secret": SecretStr(GOOGLE_CLIENT_SECRET),
-                "microsoft_client_id": MICROSOFT_CLIENT_ID,
-                "microsoft_client_secret": SecretStr(MICROSOFT_CLIENT_SECRET),
-            }
-        )
-        made, door = world(), Door(known)
-        oauth: dict[Provider, OAuth] = {"google": GoogleOAuth(door, known), "microsoft": MicrosoftOAuth(door, known)}
-        made.clock.now = clock.now()
-        desk = replace(made.desk, oauth=oauth, refreshing=oauth, public_url=url)
-        pages.append(Pages(desk, known, dict))
-        yield Auth(url, str(certificate[0]), made, desk, admin)
+    with connectable(admin, settings, certificate) as made:
+        yield made
 
 
 @pytest.fixture(params=["google", "microsoft"])
@@ -148,6 +76,37 @@ def test_a_link_works_once(auth: Auth, provider: str) -> None:
     page = requests.get(link, verify=auth.ca, timeout=10)
     assert page.status_code == 410
     assert "no longer works" in page.text
+
+
+def test_a_link_that_has_expired(auth: Auth, provider: str) -> None:
+    link, sent = auth.link(provider=provider), auth.link(provider=provider)
+    auth.world.clock.sleep(1801)
+    assert requests.get(link, verify=auth.ca, timeout=10).status_code == 410
+    assert requests.post(f"{sent}/{provider}", verify=auth.ca, timeout=10).status_code == 410
+    assert auth.admin.requests(f"{provider}.authorize") == []
+
+
+def test_a_state_that_has_expired(auth: Auth, provider: str) -> None:
+    session, address = arrival(auth, provider)
+    auth.world.clock.sleep(601)
+    page = session.get(address, timeout=10)
+    assert page.status_code == 400
+    assert "Please start again" in page.text
+    assert auth.exchanges() == 0
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "\\\\evil.example", "https://a@evil.example", "%2F%2Fevil.example"])
+def test_nowhere_on_the_way_can_a_host_be_sent_elsewhere(auth: Auth, provider: str, to: str) -> None:
+    # Valet takes no address to return to; one that is given anyway is not looked at, on any page
+    query = f"?return_to={to}&next={to}&redirect_uri={to}"
+    session = browser(auth.ca)
+    departure = session.post(f"{auth.link(provider=provider)}/{provider}{query}", timeout=10, allow_redirects=False)
+    assert departure.headers["Location"].startswith(auth.admin.base_url)
+    assert "evil" not in departure.headers["Location"]
+    session, address = arrival(auth, provider)
+    page = session.get(f"{address}&return_to={to}&next={to}", timeout=10, allow_redirects=False)
+    assert (page.status_code, page.headers.get("Location")) == (200, None)
+    assert "evil" not in page.text
 
 
 def test_an_altered_link_is_not_right(auth: Auth) -> None:
@@ -334,10 +293,96 @@ def test_errors_that_are_not_about_the_grant_do_not_kill_it(auth: Auth, provider
     assert [c.state for c in auth.world.store.kept.values()] == [State.CONNECTED]
 
 
+def test_a_refusal_is_not_remembered(auth: Auth) -> None:
+    # msal would repeat a refusal for a minute without asking, if it were the same client
+    auth.connect("microsoft")
+    auth.world.clock.sleep(3700)
+    auth.admin.add_fault("microsoft.token", "status", status=400, reason="temporarily_unavailable", count=1)
+    assert auth.access()["calendars"][0]["token"] is None
+    assert auth.access()["calendars"][0]["token"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [("altered", 404), ("for-connecting", 404), ("cut-off", 404), ("expired", 410)]
+)
+def test_a_link_to_disconnect_that_is_none(auth: Auth, change: str, status: int) -> None:
+    auth.connect("google")
+    link = auth.leave_link()
+    match change:
+        case "altered":
+            link = link[:-1] + ("A" if link[-1] != "A" else "B")
+        case "for-connecting":
+            link = auth.link().replace("/connect/", "/disconnect/")
+        case "cut-off":
+            link = link.rpartition(".")[0]
+        case "expired":
+            auth.world.clock.sleep(1801)
+    for method in ("GET", "POST"):
+        assert requests.request(method, link, verify=auth.ca, timeout=10).status_code == status
+    assert [c.state for c in auth.world.store.kept.values()] == [State.CONNECTED]
+
+
+def test_a_link_to_disconnect_does_not_connect(auth: Auth) -> None:
+    auth.connect("google")
+    link = auth.leave_link().replace("/disconnect/", "/connect/")
+    assert requests.get(link, verify=auth.ca, timeout=10).status_code == 404
+    assert requests.post(f"{link}/google", verify=auth.ca, timeout=10, allow_redirects=False).status_code == 404
+
+
+def test_disconnecting_takes_a_press_of_a_button_on_our_own_page(auth: Auth) -> None:
+    auth.connect("google")
+    link = auth.leave_link()
+    assert "Take access back" in requests.get(link, verify=auth.ca, timeout=10).text
+    foreign = requests.post(link, headers={"Sec-Fetch-Site": "cross-site"}, verify=auth.ca, timeout=10)
+    assert foreign.status_code == 404
+    somebody = auth.connect("microsoft", "dr-other")
+    assert somebody.status_code == 200
+    (other,) = (c.id for c in auth.world.store.kept.values() if c.host == "dr-other")
+    assert requests.post(link, {"connection": other}, verify=auth.ca, timeout=10).status_code == 400
+    assert requests.post(link, {"connection": "x" * 5000}, verify=auth.ca, timeout=10).status_code == 413
+    assert {c.state for c in auth.world.store.kept.values()} == {State.CONNECTED}
+    assert requests.post(link, verify=auth.ca, timeout=10).status_code == 200
+    assert auth.access()["state"] == "disconnected"
+    assert auth.access("dr-other")["state"] == "connected"
+    # again is as good as once
+    assert "Nothing is connected" in requests.post(link, verify=auth.ca, timeout=10).text
+
+
+def test_what_the_page_says_was_revoked(auth: Auth, provider: str) -> None:
+    auth.connect(provider)
+    auth.admin.add_fault("google.revoke", "status", status=503, count=1)
+    page = requests.post(auth.leave_link(), verify=auth.ca, timeout=10)
+    assert {"google": "Google did not answer", "microsoft": "Microsoft offers no way"}[provider] in page.text
+    assert {"google": "myaccount.google.com", "microsoft": "myapps.microsoft.com"}[provider] in page.text
+    assert "yours to keep or delete" in page.text
+    assert auth.access()["state"] == "disconnected"
+
+
+def test_a_grant_that_its_owner_removed_meanwhile_is_gone_all_the_same(auth: Auth) -> None:
+    auth.connect("google")
+    auth.admin.revoke_grant("google", EMAIL)
+    answer = handlers.disconnect("dr-example", None, auth.desk)
+    assert answer["connections"][0]["revocation"] == "nothing-left"
+
+
+def test_several_calendars_are_read_before_they_are_accepted(auth: Auth, provider: str) -> None:
+    auth.admin.create_account(provider, "second@example.com", calendars=["Second"])  # type: ignore[arg-type]  # a literal
+    auth.connect(provider, email="second@example.com")
+    (connection,) = (row["connection"] for row in auth.access()["calendars"])
+    found = auth.admin.account(provider, "second@example.com")["calendars"]  # type: ignore[arg-type]  # a literal
+    second = next(c["id"] for c in found if c["name"] == "Second")
+    primary = {"connection": connection, "calendar": "primary", "checked": True, "written": True}
+    wanted = [primary, {**primary, "calendar": second, "written": False}]
+    assert handlers.set_calendars("dr-example", wanted, auth.desk) == wanted
+    nowhere = {"google": "none@group.calendar.google.com", "microsoft": "AAMkNone="}[provider]
+    with pytest.raises(handlers.BadQuestion, match=rf"connection {connection} cannot read it: calendar-not-found"):
+        handlers.set_calendars("dr-example", [*wanted, {**wanted[1], "calendar": nowhere}], auth.desk)
+
+
 def test_disconnecting_at_google_revokes(auth: Auth) -> None:
     auth.connect("google")
     token = auth.access()["calendars"][0]["token"]
-    answer = handlers.disconnect("dr-example", auth.desk)
+    answer = handlers.disconnect("dr-example", None, auth.desk)
     assert answer["connections"][0]["revoked"] is True
     with pytest.raises((GrantDead, TryLater, ValueError)):
         auth.desk.oauth["google"].refresh(token)

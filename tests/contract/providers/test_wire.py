@@ -1,11 +1,8 @@
-"""What really goes over the wire: what is asked of each provider, deadlines against hostile answers, and eventlet."""
+"""What really goes over the wire: what is asked of each provider, and deadlines against hostile answers."""
 
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +19,8 @@ from libs.providers.egress import Door
 from libs.providers.errors import EgressRefused, GrantDead, RateLimited, TryLater, Unreachable
 from libs.providers.google import GoogleCalendar
 from libs.providers.port import Busy, Interval, Unreadable
-from tests.contract.providers.rigs import DAY, GoogleRig, MicrosoftRig, SandboxRig, at, entry
+from tests.contract.providers.rigs import DAY, at, entry
+from tests.contract.providers.sandbox_rigs import GoogleRig, MicrosoftRig, SandboxRig
 
 WINDOW = Interval(DAY, DAY + timedelta(days=1))
 
@@ -237,47 +235,3 @@ def _refused(provider: str, operation: str) -> float:
     return (
         REGISTRY.get_sample_value("valet_egress_refused_total", {"provider": provider, "operation": operation}) or 0.0
     )
-
-
-UNDER_EVENTLET = """
-import eventlet; eventlet.monkey_patch()
-import sys, time
-from datetime import timedelta
-from pathlib import Path
-from libs.config.settings import Settings
-from libs.providers.egress import Door
-from libs.providers.errors import Unreachable
-from libs.providers.google import GoogleCalendar
-from libs.providers.port import Busy, Interval
-from tests.contract.providers.rigs import DAY, at, entry
-api, ca, token = sys.argv[1:]
-settings = Settings(ca_bundle=Path(ca), google_api_url=api, provider_timeout=1, connect_timeout=1)
-calendar = GoogleCalendar(Door(settings), settings)
-window = Interval(DAY, DAY + timedelta(days=1))
-def busy(_):
-    try:
-        return isinstance(calendar.busy(token, ["primary"], window)["primary"], Busy)
-    except Unreachable as error:
-        return error.label
-began = time.monotonic()
-found = list(eventlet.GreenPool(20).imap(busy, range(20)))
-took = time.monotonic() - began
-calendar.put(token, "primary", entry(at(10), at(11)))
-print(found.count(True), found.count("timed-out"), took < 1.9)
-"""
-
-
-def test_under_eventlets_monkey_patch(google: GoogleRig) -> None:
-    google.admin.add_fault("google.freeBusy", "slow-body", count=5)
-    google.admin.add_fault("google.freeBusy", "timeout-before", seconds=5, count=5)
-    arguments = [google.settings.google_api_url, google.ca, google.token]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", UNDER_EVENTLET, *arguments],
-        env={**os.environ, "EVENTLET_NO_GREENDNS": "yes"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout.split() == ["10", "10", "True"], done.stderr
-    assert len(google.ours()) == 1

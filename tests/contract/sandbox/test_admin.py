@@ -190,10 +190,10 @@ def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
 def test_an_insert_is_quick_and_stays_so(google: Google, admin: SandboxAdmin) -> None:
     # given a calendar that fills up
     def seconds_for(count: int, offset: int) -> float:
-        began = time.perf_counter()
+        began = time.process_time()  # of the client and the sandbox, which runs in this process; not of the neighbours
         for number in range(offset, offset + count):
             assert google.insert(id=f"{number:06d}").status_code == 200
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     first = seconds_for(200, 0)
     # when the same is done on top of it, then it costs about as much, and a few milliseconds each at the worst

@@ -10,39 +10,40 @@ from libs.contracts.reasons import Reason
 from libs.messaging.relay import Outbox
 from libs.testing.clock import START
 from libs.testing.events import HOST, SOON, booking_id
-from services.booking import domain
-from services.booking.domain import Booking, CalendarState, Identity, Span
-from services.booking.outgoing import event_of
-from services.booking.store import Added, BookingStore, Change
+from services.booking import life
+from services.booking.claims import Span
+from services.booking.domain import Booking, CalendarState, Identity
+from services.booking.outgoing import events_of
+from services.booking.store import BookingStore, Change, Write
 from tests.contract.stores.conftest import BookingShelf
-from tests.unit.booking.doubles import RULES
+from tests.unit.booking.doubles import RULES, event_of
 
 LATER = START + timedelta(minutes=1)
 
 
 def held(name: str, minutes_from: int = 0, minutes_to: int = 60, host: str = HOST) -> Booking:
     span = Span(host, SOON + timedelta(minutes=minutes_from), SOON + timedelta(minutes=minutes_to))
-    booking = domain.held(booking_id(name), Identity("urn:example:shop", name, "digest"), span, RULES, START)
+    booking = life.held(booking_id(name), Identity("urn:example:shop", name, "digest"), span, RULES, START)
     return replace(booking, person="person-digest", sealed=b"\x01sealed", traceparent="00-trace")
 
 
 def rejected(name: str, span: Span | None = None) -> Booking:
     identity = Identity("urn:example:shop", name, "digest")
-    return domain.rejected(booking_id(name), identity, span, Reason.MALFORMED_REQUEST, START)
+    return life.rejected(booking_id(name), identity, span, Reason.MALFORMED_REQUEST, START)
 
 
-def add(store: BookingStore, *bookings: Booking) -> list[Added | Booking]:
-    return list(store.add([(booking, event_of(booking)) for booking in bookings]))
+def add(store: BookingStore, *bookings: Booking) -> list[Write | Booking]:
+    return list(store.add([(booking, events_of(booking)) for booking in bookings]))
 
 
 def approved(booking: Booking, at: datetime = LATER) -> Booking:
-    moved = domain.approve(booking, booking.version, at)
+    moved = life.approve(booking, booking.version, at)
     assert moved is not None
     return moved
 
 
 def change(store: BookingStore, *pairs: tuple[Booking, Booking]) -> set[str]:
-    return store.change([Change(after, before.version, event_of(after)) for before, after in pairs])
+    return set(store.change([Change(after, before.version, events_of(after)) for before, after in pairs]))
 
 
 def waiting(outbox: Outbox) -> dict[str, list[str]]:
@@ -68,8 +69,8 @@ def test_overlapping_claims_collide_whoever_comes_first(
 ) -> None:
     one, other = held("one", *first), held("other", *second)
 
-    assert add(bookings.store, one) == [Added.ADDED]
-    assert add(bookings.store, other) == [Added.TIME_TAKEN]
+    assert add(bookings.store, one) == [Write.DONE]
+    assert add(bookings.store, other) == [Write.TIME_TAKEN]
     assert bookings.store.get([one.id, other.id]) == {one.id: one}
     assert waiting(bookings.outbox) == {one.id: ["booking-held"]}, "nothing is told of what was not written"
 
@@ -78,39 +79,37 @@ def test_within_a_batch_the_first_claim_wins_and_neighbours_are_unharmed(booking
     batch = [held("a"), held("b", 30, 90), held("c", 60, 120), held("d", host="dr-other"), held("e", 115, 125)]
 
     assert add(bookings.store, *batch) == [
-        Added.ADDED, Added.TIME_TAKEN, Added.ADDED, Added.ADDED, Added.TIME_TAKEN,
+        Write.DONE, Write.TIME_TAKEN, Write.DONE, Write.DONE, Write.TIME_TAKEN,
     ]  # fmt: skip
 
 
 def test_adjacent_intervals_do_not_collide(bookings: BookingShelf) -> None:
     # Half-open: the end of one is the start of the next.
-    assert add(bookings.store, held("mid"), held("before", -60, 0), held("after", 60, 120)) == [Added.ADDED] * 3
+    assert add(bookings.store, held("mid"), held("before", -60, 0), held("after", 60, 120)) == [Write.DONE] * 3
 
 
 def test_other_hosts_claims_do_not_collide(bookings: BookingShelf) -> None:
-    assert (
-        add(bookings.store, held("a"), held("b", host="dr-other"), held("c", host="dr-example2")) == [Added.ADDED] * 3
-    )
+    assert add(bookings.store, held("a"), held("b", host="dr-other"), held("c", host="dr-example2")) == [Write.DONE] * 3
 
 
 def test_bookings_without_claims_never_collide(bookings: BookingShelf) -> None:
     first, second = held("first"), held("second", 60, 120)
     add(bookings.store, first, second)
-    refused = [domain.refuse(b, 1, Reason.HOST_BUSY, LATER) for b in (first, second)]
+    refused = [life.refuse(b, 1, Reason.HOST_BUSY, LATER) for b in (first, second)]
 
     # Two lose their claims and two never had any: an empty list under the unique index would stop the second of each.
     assert change(bookings.store, *[(b, r) for b, r in zip((first, second), refused, strict=True) if r]) == set()
-    assert add(bookings.store, rejected("third"), rejected("fourth")) == [Added.ADDED] * 2
+    assert add(bookings.store, rejected("third"), rejected("fourth")) == [Write.DONE] * 2
 
 
 def test_a_time_given_up_can_be_claimed_again(bookings: BookingShelf) -> None:
     first, second = held("first"), held("second")
     add(bookings.store, first)
-    refused = domain.refuse(first, 1, Reason.HOST_BUSY, LATER)
+    refused = life.refuse(first, 1, Reason.HOST_BUSY, LATER)
     assert refused is not None
     change(bookings.store, (first, refused))
 
-    assert add(bookings.store, second) == [Added.ADDED]
+    assert add(bookings.store, second) == [Write.DONE]
 
 
 def test_the_own_id_is_read_first(bookings: BookingShelf) -> None:
@@ -126,7 +125,7 @@ def test_the_same_id_twice_in_a_batch_is_added_once(bookings: BookingShelf) -> N
     booking = held("mine")
     other = replace(booking, request=replace(booking.request, digest="another"))
 
-    assert add(bookings.store, booking, other, held("next", 60, 120)) == [Added.ADDED, booking, Added.ADDED]
+    assert add(bookings.store, booking, other, held("next", 60, 120)) == [Write.DONE, booking, Write.DONE]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +157,7 @@ def test_instants_are_kept_to_the_millisecond(bookings: BookingShelf) -> None:
 def test_a_change_is_written_whole(bookings: BookingShelf) -> None:
     booking = held("mine")
     add(bookings.store, booking)
-    refused = domain.refuse(booking, 1, Reason.HOST_BUSY, LATER)
+    refused = life.refuse(booking, 1, Reason.HOST_BUSY, LATER)
     assert refused is not None
 
     assert change(bookings.store, (booking, refused)) == set()
@@ -173,13 +172,13 @@ def test_confirming_keeps_the_claims(bookings: BookingShelf) -> None:
     add(bookings.store, booking)
     change(bookings.store, (booking, approved(booking)))
 
-    assert add(bookings.store, held("rival")) == [Added.TIME_TAKEN]
+    assert add(bookings.store, held("rival")) == [Write.TIME_TAKEN]
 
 
 def test_exactly_the_lost_races_are_reported(bookings: BookingShelf) -> None:
     won, lost, gone, repeated = held("won"), held("lost", 60, 65), held("gone", 65, 70), held("repeated", 70, 75)
     add(bookings.store, won, lost, repeated)
-    rival = domain.refuse(lost, 1, Reason.HOST_BUSY, LATER)
+    rival = life.refuse(lost, 1, Reason.HOST_BUSY, LATER)
     assert rival is not None
     change(bookings.store, (lost, rival), (repeated, approved(repeated)))
 
@@ -192,7 +191,7 @@ def test_exactly_the_lost_races_are_reported(bookings: BookingShelf) -> None:
 
 
 def test_nothing_to_change_is_no_trouble(bookings: BookingShelf) -> None:
-    assert bookings.store.change([]) == set()
+    assert bookings.store.change([]) == {}
 
 
 def note(version: int, attempt: int = 1, state: str = "written", seconds: int = 0) -> CalendarState:
@@ -256,5 +255,5 @@ def test_of_many_rivals_at_once_one_wins(bookings: BookingShelf) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = [answer for batch in pool.map(lambda b: add(bookings.store, b), rivals) for answer in batch]
 
-    assert answers.count(Added.ADDED) == 1
-    assert answers.count(Added.TIME_TAKEN) == 23
+    assert answers.count(Write.DONE) == 1
+    assert answers.count(Write.TIME_TAKEN) == 23

@@ -10,9 +10,9 @@ from libs.messaging.relay import Outbox
 from libs.mongo.outbox import MongoOutbox, Pending
 from libs.testing.clock import START
 from libs.testing.events import booking_id
-from services.booking.outgoing import event_of
 from tests.contract.stores.conftest import BookingShelf
 from tests.contract.stores.test_bookings import add, approved, change, held
+from tests.unit.booking.doubles import event_of
 
 NOW = START + timedelta(minutes=10)
 SECOND = timedelta(seconds=1)

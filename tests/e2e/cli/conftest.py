@@ -2,15 +2,31 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from deploy.local.stack import Stack
+from deploy.sandbox.browser import approve
+from deploy.sandbox.client import SandboxAdmin
+
+HOST, ACCOUNT = "cli-example", "cli.example@example.com"
+INVITEE = (
+    "--zone",
+    "America/New_York",
+    "--name",
+    "Ada Example",
+    "--email",
+    "ada@example.com",
+    "--field",
+    "phone=555-0100",
+)
 
 
 @dataclass(frozen=True)
@@ -47,3 +63,21 @@ def valet(stack: Stack) -> Valet:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def connected(stack: Stack, valet: Valet) -> str:
+    """A host with a calendar, connected through a link that the command gave."""
+    bundle = stack.env("operator")["VALET_CA_BUNDLE"]
+    SandboxAdmin(stack.urls()["sandbox"], bundle).create_account("google", ACCOUNT, time_zone="America/New_York")
+    link = valet("connect", HOST, "--provider", "google", "--json").document
+    assert link["url"].startswith(stack.urls()["pages"])
+    assert approve(link["url"], ACCOUNT, bundle).status_code == 200
+    return HOST
+
+
+@pytest.fixture
+def start() -> datetime:
+    """A time on the grid that hardly any other test takes."""
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=random.randint(30, 300))
+    return day + timedelta(minutes=15 * random.randint(0, 90))

@@ -1,47 +1,12 @@
 """The operator's commands against the running stack: what they answer, their exit codes, and what they never print."""
 
-import random
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
-from deploy.local.stack import Stack
-from deploy.sandbox.browser import approve
-from deploy.sandbox.client import SandboxAdmin
+from tests.e2e.cli.conftest import INVITEE, Valet
 
-Valet = Callable[..., Any]
-HOST, ACCOUNT = "cli-example", "cli.example@example.com"
-INVITEE = (
-    "--zone",
-    "America/New_York",
-    "--name",
-    "Ada Example",
-    "--email",
-    "ada@example.com",
-    "--field",
-    "phone=555-0100",
-)
 PERSONAL = ("Ada", "ada@", "555-0100")
-
-
-@pytest.fixture
-def connected(stack: Stack, valet: Valet) -> str:
-    """A host with a calendar, connected through a link that the command gave."""
-    bundle = stack.env("operator")["VALET_CA_BUNDLE"]
-    SandboxAdmin(stack.urls()["sandbox"], bundle).create_account("google", ACCOUNT, time_zone="America/New_York")
-    link = valet("connect", HOST, "--provider", "google", "--json").document
-    assert link["url"].startswith(stack.urls()["pages"])
-    assert approve(link["url"], ACCOUNT, bundle).status_code == 200
-    return HOST
-
-
-@pytest.fixture
-def start() -> datetime:
-    """A time on the grid that hardly any other test takes."""
-    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=random.randint(30, 300))
-    return day + timedelta(minutes=15 * random.randint(0, 90))
 
 
 def test_a_host_is_connected_free_booked_and_shown(connected: str, start: datetime, valet: Valet) -> None:

@@ -1,6 +1,7 @@
 """What each user may do on the broker and in the database."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import amqp
@@ -9,8 +10,10 @@ from amqp.exceptions import AccessRefused
 from pymongo.errors import OperationFailure
 
 from deploy.local import Stack
+from libs.messaging import topology
 from tests.integration.local_stack.clients import amqp_connection, mongo_client
 
+SERVICES = ("auth", "availability", "booking", "calendar-writer")
 REQUESTS = ["booking-requested", "cancellation-requested", "reschedule-requested", "erasure-requested"]
 
 
@@ -23,7 +26,7 @@ def emitter(stack: Stack) -> Iterator[Any]:
 @pytest.mark.parametrize("event_type", REQUESTS)
 def test_an_emitter_may_state_requests(stack: Stack, emitter: Any, event_type: str) -> None:
     # given a service that listens
-    with amqp_connection(stack.env("booking")) as connection:
+    with amqp_connection(stack.env("operator")) as connection:
         listener = connection.channel()
         queue = listener.queue_declare(exclusive=True).queue
         listener.queue_bind(queue, "events", event_type)
@@ -49,7 +52,7 @@ def test_an_emitter_hears_outcomes_on_its_own_queue(stack: Stack, emitter: Any) 
     assert emitter.basic_get("emitter-demo.outcomes", no_ack=True).body == "fact"
 
 
-@pytest.mark.parametrize("pattern", ["booking-requested", "#", "*", "booking-held"])
+@pytest.mark.parametrize("pattern", ["booking-requested", "#", "*", "hold-approved"])
 def test_an_emitter_may_not_hear_the_requests_of_others(emitter: Any, pattern: str) -> None:
     queue = emitter.queue_declare(exclusive=True).queue
     with pytest.raises(AccessRefused):
@@ -67,9 +70,125 @@ def test_an_emitter_may_not_make_queues_or_exchanges_of_other_names(stack: Stack
             attempt(connection.channel())
 
 
-def test_the_exchange_is_there_and_durable(stack: Stack) -> None:
+FACTS = {
+    "auth": "calendar-connected",
+    "availability": "hold-approved",
+    "booking": "booking-confirmed",
+    "calendar-writer": "calendar-event-written",
+}
+"""A fact that each service states, and no other may."""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_states_its_own_facts_and_no_others(stack: Stack, service: str) -> None:
+    with amqp_connection(stack.env(service)) as connection:
+        connection.channel().basic_publish_confirm(amqp.Message("{}"), "events", FACTS[service])
+    for fact in [*(fact for who, fact in FACTS.items() if who != service), *REQUESTS, "anything"]:
+        assert refused(stack, service, partial(state, fact))
+
+
+def test_availability_may_not_say_what_only_booking_says(stack: Stack) -> None:
+    with (
+        amqp_connection(stack.env("availability")) as connection,
+        pytest.raises(AccessRefused, match="booking-confirmed"),
+    ):
+        connection.channel().basic_publish_confirm(amqp.Message("{}"), "events", "booking-confirmed")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_its_own_queues_and_no_others(stack: Stack, service: str) -> None:
+    # given all that a service needs
+    with amqp_connection(stack.env(service)) as connection:
+        channel = connection.channel()
+        topology.Queue(service, "probe", ()).declare(channel)
+        topology.QuestionQueue(service, "probe").declare(channel)
+        channel.queue_delete(f"{service}.probe")
+        channel.queue_delete(f"rpc.{service}.probe")
+    # then of the others', and of what is shared, it may touch nothing
+    other = "booking" if service != "booking" else "auth"
+    make_ready(stack, other)
+    for forbidden in (
+        lambda c: c.queue_declare(f"{other}.mine", durable=True, auto_delete=False),
+        lambda c: c.queue_delete(f"{other}.probe"),
+        lambda c: c.queue_purge(f"{other}.probe"),
+        lambda c: c.basic_get(f"{other}.probe"),
+        lambda c: c.basic_get(f"given-up.{other}"),
+        lambda c: c.basic_get(f"dead-letters.{other}"),
+        lambda c: c.basic_get(f"dead-letters.{service}"),
+        lambda c: c.basic_get("wait.1s"),
+        lambda c: c.queue_delete("wait.1s"),
+        lambda c: c.exchange_delete("events"),
+        lambda c: c.exchange_declare("events", "topic", durable=True, auto_delete=False),
+        lambda c: c.basic_publish_confirm(amqp.Message("x"), "delay.1s", f"{other}.probe"),
+        lambda c: c.basic_publish_confirm(amqp.Message("x"), "retry", f"{other}.probe"),
+        lambda c: c.basic_publish_confirm(amqp.Message("x"), "dead-letters", other),
+        lambda c: c.queue_bind(f"given-up.{service}", "retry", f"{other}.probe"),
+        lambda c: c.queue_bind(f"given-up.{service}", "events", "#"),
+        lambda c: c.queue_bind(f"given-up.{service}", "nameko-rpc", "#"),
+        lambda c: c.queue_bind(f"given-up.{service}", "nameko-rpc", f"{other}.probe"),
+    ):
+        assert refused(stack, service, forbidden)
+
+
+QUESTIONS = {
+    "auth": ("booking.public_keys",),
+    "availability": ("auth.access_tokens",),
+    "booking": (),
+    "calendar-writer": ("auth.access_tokens", "booking.details"),
+    "emitter": ("availability.slots", "availability.team_slots"),
+}
+
+
+@pytest.mark.parametrize("who", QUESTIONS)
+def test_everybody_puts_only_the_questions_they_need(stack: Stack, who: str) -> None:
+    every = {question for questions in QUESTIONS.values() for question in questions} | {"auth.connect_link", "#"}
+    for question in every:
+        ask = lambda c, q=question: c.basic_publish_confirm(amqp.Message("{}"), "nameko-rpc", q)  # noqa: E731 - bound early
+        assert refused(stack, who, ask) is (question not in QUESTIONS[who]), question
+
+
+def test_an_emitter_is_answered_at_the_address_that_the_broker_lends_it(stack: Stack, emitter: Any) -> None:
+    # given availability, and an emitter that waits at its reply-to address
+    answers: list[str] = []
+    emitter.basic_consume("amq.rabbitmq.reply-to", no_ack=True, callback=lambda m: answers.append(m.body))
+    with amqp_connection(stack.env("availability")) as connection:
+        answering = connection.channel()
+        topology.QuestionQueue("availability", "slots").declare(answering)
+        # when it asks, and is answered
+        question = amqp.Message("{}", reply_to="amq.rabbitmq.reply-to")
+        emitter.basic_publish_confirm(question, "nameko-rpc", "availability.slots")
+        asked = answering.basic_get("rpc.availability.slots", no_ack=True)
+        answering.basic_publish_confirm(amqp.Message("free"), "", asked.properties["reply_to"])
+        emitter.connection.drain_events(timeout=5)
+        answering.queue_delete("rpc.availability.slots")
+    # then it hears the answer
+    assert answers == ["free"]
+
+
+def state(fact: str, channel: Any) -> None:
+    """Say an event."""
+    channel.basic_publish_confirm(amqp.Message("{}"), "events", fact)
+
+
+def refused(stack: Stack, who: str, attempt: Callable[[Any], object]) -> bool:
+    """Whether the broker refuses this to the user."""
+    with amqp_connection(stack.env(who)) as connection:
+        try:
+            attempt(connection.channel())
+        except AccessRefused:
+            return True
+    return False
+
+
+def make_ready(stack: Stack, service: str) -> None:
+    """Queues of a service, as the operator could make them."""
+    with amqp_connection(stack.env("operator")) as connection:
+        topology.Queue(service, "probe", ()).declare(connection.channel())
+
+
+def test_the_exchanges_are_there_and_durable(stack: Stack) -> None:
     listed = stack.rabbitmqctl("list_exchanges", "-p", "valet", "name", "type", "durable").stdout
-    assert "events\ttopic\ttrue" in listed
+    assert {f"{name}\t{kind}\ttrue" for name, kind in topology.EXCHANGES.items()} <= set(listed.splitlines())
 
 
 def test_there_is_no_guest(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from cryptography import x509
 from deploy.local import Stack, certs
 from deploy.local.environment import with_database
 from deploy.local.ports import Ports
-from deploy.rabbitmq.definitions import definitions, hash_password, load_access
+from deploy.rabbitmq.definitions import definitions, hash_password, user_names
 
 
 def test_certificates_stay_until_they_are_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_a_preferred_port_that_is_taken_is_not_used(tmp_path: Path) -> None:
 
 
 def test_the_definitions_name_every_user_and_no_password() -> None:
-    passwords = {user["name"]: f"secret-of-{user['name']}" for user in load_access()["users"]}
+    passwords = {name: f"secret-of-{name}" for name in user_names()}
     document = definitions(passwords)
     assert [user["name"] for user in document["users"]] == list(passwords)  # type: ignore[attr-defined]  # plain JSON
     assert "secret-of" not in json.dumps(document)

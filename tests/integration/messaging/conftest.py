@@ -13,13 +13,16 @@ import pytest
 from deploy.local.stack import Stack
 from libs.config.settings import Settings
 from libs.messaging import topology
+from libs.messaging.consumer import Consumer
+from libs.messaging.dead import Sealer
 from libs.messaging.delivery import Outcome
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
+from libs.messaging.rescue import Rescue
 from libs.messaging.rpc import Ask
 from libs.messaging.work import Rules
 from tests.integration.messaging.program import Program
-from tests.integration.messaging.support import KIND, Item, Listening, Proxy, channel
+from tests.integration.messaging.support import KIND, Item, Listening, Proxy, channel, in_thread
 
 _numbers = itertools.count(1)
 Listen = Callable[..., Listening]
@@ -31,7 +34,7 @@ def service(link: Link) -> Iterator[str]:
     name = f"t{os.getpid()}-{next(_numbers)}"
     yield name
     with channel(link) as opened:
-        for queue in (f"{name}.consume", f"{name}.work", topology.dead_queue(name)):
+        for queue in (f"{name}.consume", f"{name}.work", topology.dead_queue(name), topology.GivenUp(name).name):
             with suppress(Exception):
                 opened.queue_delete(queue)
 
@@ -62,6 +65,22 @@ def listen(link: Link, queue: topology.Queue) -> Iterator[Listen]:
     yield start
     for listening in started:
         listening.stop(1)
+
+
+@pytest.fixture
+def run_rescue(link: Link, queue: topology.Queue, publisher: Publisher) -> Iterator[Callable[[Sealer], None]]:
+    """Start taking back what the broker gives up of the queue's service; it is stopped when the test ends."""
+    started: list[Consumer] = []
+
+    def start(sealer: Sealer) -> None:
+        source = topology.GivenUp(queue.service)
+        work = Rescue(source, {queue.name: queue}, publisher, lambda: sealer, lambda: False)
+        started.append(Consumer(link, source, work, in_thread, batch=10, in_flight=1))
+        in_thread(started[-1].run)
+
+    yield start
+    for consumer in started:
+        consumer.stop(1)
 
 
 @pytest.fixture

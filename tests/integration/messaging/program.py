@@ -36,6 +36,8 @@ class Program:
         """Start the process; with `wait` return when it is ready."""
         settings = {
             **self._stack.env("booking"),
+            # Its name is not booking: no user but the operator may declare its queues.
+            "VALET_AMQP_URL": self._stack.env("operator")["VALET_AMQP_URL"],
             "VALET_PROBES_LISTEN": f"127.0.0.1:{self.port}",
             "TESTS_SERVICE": self.service,
             "TESTS_RECORD": str(self.record),

@@ -54,18 +54,18 @@ def channel(link: Link) -> Iterator[Channel]:
 
 
 def post(link: Link, queue: str, bodies: Sequence[bytes], **properties: Any) -> None:
-    """Put messages into a queue, with any properties, as an emitter of any kind could; confirmed."""
+    """Put messages into a queue, with any properties, and with no other queue hearing of it; confirmed."""
     given = {"content_type": codec.STRUCTURED, "delivery_mode": 2, **properties}
     with channel(link) as opened:
         opened.confirm_select()
         for body in bodies:
-            opened.basic_publish_confirm(Message(body, **given), "", queue, confirm_timeout=20)
+            opened.basic_publish_confirm(Message(body, **given), topology.RETRY, queue, confirm_timeout=20)
 
 
 def flood(link: Link, queue: str, bodies: Sequence[bytes]) -> None:
     """Put many messages into a queue quickly."""
     publisher = Publisher(link, 20)
-    publisher.publish([Outgoing("", queue, body, codec.STRUCTURED) for body in bodies])
+    publisher.publish([Outgoing(topology.RETRY, queue, body, codec.STRUCTURED) for body in bodies])
     publisher.close()
 
 

@@ -156,4 +156,4 @@ def test_a_restart_of_the_broker_under_load(servers: Stack, link: Link, program:
 
 
 def _to(queue: topology.Queue, id: str) -> Outgoing:
-    return Outgoing("", queue.name, held(id), codec.STRUCTURED, mandatory=True)
+    return Outgoing(topology.RETRY, queue.name, held(id), codec.STRUCTURED, mandatory=True)

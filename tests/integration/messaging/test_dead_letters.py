@@ -94,6 +94,9 @@ def test_a_service_with_keys_seals_what_it_gives_up(
         def seal(self, body: bytes) -> bytes:
             return body[::-1]
 
+        def open(self, sealed: bytes) -> bytes:
+            return sealed[::-1]
+
     listen(Seen(lambda items: [Poison(Reason.SEAL_UNREADABLE)] * len(items)), Rules(sealer=Backwards))
     # when it gives up a request with a person in it
     post(link, queue.name, [_request()])

@@ -33,7 +33,12 @@ def answering(servers: Stack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield program
     assert program.stop() == 0
     with channel(Link(settings_of(servers, "operator"), "tests")) as opened:
-        for name in (program.queue.name, topology.dead_queue("answering"), *program.question_queues):
+        for name in (
+            program.queue.name,
+            topology.dead_queue("answering"),
+            "given-up.answering",
+            *program.question_queues,
+        ):
             opened.queue_delete(name)
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -14,11 +14,15 @@ from libs.crypto.vault import Vault
 from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
 from libs.providers.errors import ProviderError
+from libs.providers.port import Busy, Calendar, Interval, Unreadable
+from services.auth.choices import Chosen
 from services.auth.desk import Desk
-from services.auth.domain import Connection, Flow, Link
+from services.auth.domain import ACTIVE, MOST_STEPS, Connection, Flow, Revocation, State, Step
+from services.auth.links import Link
 from services.auth.oauth import Fresh, Grant, OAuth, Params, Start, Suspicious
+from services.auth.outgoing import Note
 from services.auth.safe import Safe
-from services.auth.store import AccountTaken, Lease
+from services.auth.store import AccountTaken, Count, Lease
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -40,11 +44,13 @@ class MemoryStore:
     """The store, in memory. With `away` it answers like one that cannot be reached."""
 
     def __init__(self) -> None:
-        self.known: dict[str, datetime] = {}
+        self.known: dict[str, Chosen] = {}
         self.links: dict[str, Link] = {}
         self.flows: dict[str, Flow] = {}
         self.kept: dict[str, Connection] = {}
+        self.steps: dict[str, list[Step]] = {}
         self.leases: dict[str, Lease] = {}
+        self.tried: dict[str, datetime] = {}
         self.away = False
         self._lock = threading.RLock()
 
@@ -53,14 +59,24 @@ class MemoryStore:
             raise StoreUnavailable("made-up")
         return self._lock
 
-    def invite(self, host: str, link: Link, now: datetime) -> None:
+    def invite(self, host: str, now: datetime) -> None:
         with self._here():
-            self.known.setdefault(host, now)
-            self.links[link.id] = link
+            self.known.setdefault(host, Chosen())
 
-    def hosts(self, among: Sequence[str] | None = None) -> Sequence[str]:
+    def chosen(self, hosts: Sequence[str] | None = None) -> Mapping[str, Chosen]:
         with self._here():
-            return sorted(self.known if among is None else set(among) & set(self.known))
+            return {name: c for name, c in sorted(self.known.items()) if hosts is None or name in hosts}
+
+    def choose(self, host: str, chosen: Chosen, event: Pending) -> bool:
+        with self._here():
+            if host not in self.known or self.known[host].version != chosen.version - 1:
+                return False
+            self.known[host] = chosen
+            return True
+
+    def add_link(self, link: Link) -> None:
+        with self._here():
+            self.links[link.id] = link
 
     def link(self, id: str) -> Link | None:
         with self._here():
@@ -93,19 +109,26 @@ class MemoryStore:
         with self._here():
             return next((c for c in self.kept.values() if c.account == account), None)
 
-    def insert(self, connection: Connection, event: Pending) -> None:
+    def history(self, host: str) -> Mapping[str, Sequence[Step]]:
+        with self._here():
+            return {c.id: list(self.steps[c.id]) for c in self.kept.values() if c.host == host}
+
+    def insert(self, connection: Connection, note: Note) -> None:
         with self._here():
             if connection.account is not None and self.by_account(connection.account) is not None:
                 raise AccountTaken
             self.kept[connection.id] = connection
+            self.steps[connection.id] = [note.step]
 
-    def change(self, connection: Connection, was: int, event: Pending | None = None, lease: str | None = None) -> bool:
+    def change(self, connection: Connection, was: int, note: Note | None = None, lease: str | None = None) -> bool:
         with self._here():
             held = self.leases.get(connection.id)
             if self.kept[connection.id].version != was or (lease is not None and (held is None or held.id != lease)):
                 return False
             self.kept[connection.id] = connection
             self.leases.pop(connection.id, None)
+            if note is not None:
+                self.steps[connection.id] = [*self.steps[connection.id], note.step][-MOST_STEPS:]
             return True
 
     def lease(self, id: str, version: int, lease: Lease, now: datetime) -> bool:
@@ -114,12 +137,37 @@ class MemoryStore:
             if self.kept[id].version != version or (held is not None and held.until >= now):
                 return False
             self.leases[id] = lease
+            self.tried[id] = now
             return True
 
     def release(self, id: str, lease: str) -> None:
         with self._here():
             if id in self.leases and self.leases[id].id == lease:
                 del self.leases[id]
+
+    def unproved(
+        self, providers: Sequence[Provider], since: datetime, untried: datetime, most: int
+    ) -> Sequence[Connection]:
+        with self._here():
+            connected = [c for c in self.kept.values() if c.state is State.CONNECTED and c.provider in providers]
+            due = [c for c in connected if c.proved_at and c.proved_at < since]
+            due = [c for c in due if c.id not in self.tried or self.tried[c.id] < untried]
+            return sorted(due, key=lambda c: c.proved_at or START)[:most]
+
+    def leaving(self, since: datetime) -> Sequence[Connection]:
+        with self._here():
+            return [c for c in self.kept.values() if c.state is State.DISCONNECTING and c.since < since]
+
+    def census(self) -> Sequence[Count]:
+        with self._here():
+            groups: dict[tuple[Provider, State], list[Connection]] = {}
+            for c in self.kept.values():
+                if c.state in ACTIVE:
+                    groups.setdefault((c.provider, c.state), []).append(c)
+            return [
+                Count(*key, len(some), min((c.proved_at for c in some if c.proved_at), default=None))
+                for key, some in groups.items()
+            ]
 
 
 class MemoryKeys:
@@ -149,8 +197,8 @@ class Told:
         return True
 
     def facts(self) -> list[tuple[str, str, str]]:
-        """Type, host and reason of each."""
-        return [(e["type"], e["data"]["host"], e["data"]["reason"]) for e in self.events]
+        """Type, host and reason of each; an empty reason where there is none."""
+        return [(e["type"], e["data"]["host"], e["data"].get("reason", "")) for e in self.events]
 
 
 @dataclass
@@ -166,7 +214,8 @@ class FakeOAuth:
     trouble: list[ProviderError | Suspicious] = field(default_factory=list)
     exchanged: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
-    revoked: list[str] = field(default_factory=list)
+    revoked: list[str | None] = field(default_factory=list)
+    revocation: Revocation = Revocation.REVOKED
 
     def begin(self, state: str) -> Start:
         return Start(f"https://provider.example/authorize?state={state}", b"made-up verifier")
@@ -186,9 +235,9 @@ class FakeOAuth:
         self._stumble()
         return self._fresh(f"rotated-{len(self.refreshed)}" if self.rotates else None)
 
-    def revoke(self, token: str) -> bool:
+    def revoke(self, token: str | None) -> Revocation:
         self.revoked.append(token)
-        return True
+        return self.revocation if token or self.revocation is Revocation.NOT_OFFERED else Revocation.NOTHING_LEFT
 
     def _stumble(self) -> None:
         if self.trouble:
@@ -196,6 +245,22 @@ class FakeOAuth:
 
     def _fresh(self, refresh: str | None) -> Fresh:
         return Fresh(f"access-{len(self.exchanged)}-{len(self.refreshed)}", refresh, self.clock() + self.life)
+
+
+class FakeCalendars:
+    """As much of a provider's calendars as auth asks. `unreadable` says why; `trouble` is raised by the next call."""
+
+    def __init__(self) -> None:
+        self.unreadable: dict[str, str] = {}
+        self.trouble: list[ProviderError] = []
+        self.asked: list[str] = []
+
+    def busy(self, token: str, calendars: Sequence[str], window: Interval) -> Mapping[str, Busy | Unreadable]:
+        self.asked += calendars
+        if self.trouble:
+            raise self.trouble.pop(0)
+        why = self.unreadable
+        return {name: Unreadable(why[name]) if name in why else Busy((), window.start) for name in calendars}
 
 
 @dataclass
@@ -208,6 +273,7 @@ class World:
     clock: Clock
     google: FakeOAuth
     microsoft: FakeOAuth
+    calendars: FakeCalendars
     desk: Desk
 
 
@@ -215,13 +281,17 @@ def world() -> World:
     """Auth as it stands before anybody was invited."""
     clock, store, keys, told = Clock(), MemoryStore(), MemoryKeys(), Told()
     google, microsoft = FakeOAuth("google", clock), FakeOAuth("microsoft", clock)
+    microsoft.revocation = Revocation.NOT_OFFERED
+    calendars = FakeCalendars()
     oauth: dict[Provider, OAuth] = {"google": google, "microsoft": microsoft}
     desk = Desk(
         store=store,
         relay=told,
+        host_relay=told,
         safe=Safe(vault(keys)),
         oauth=oauth,
         refreshing=oauth,
+        calendars={"google": cast(Calendar, calendars), "microsoft": cast(Calendar, calendars)},
         public_url="https://valet.example",
         link_key=b"l" * 32,
         account_key=b"a" * 32,
@@ -230,7 +300,7 @@ def world() -> World:
         clock=clock,
         sleep=clock.sleep,
     )
-    return World(store, keys, told, clock, google, microsoft, desk)
+    return World(store, keys, told, clock, google, microsoft, calendars, desk)
 
 
 def vault(keys: MemoryKeys) -> Vault:

@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from libs.providers.errors import GrantDead, Unreachable
-from services.auth import connecting, domain, handlers
-from services.auth.connecting import Departure, Ended, Ending
+from services.auth import arriving, connecting, domain, handlers, invitations
+from services.auth.connecting import Departure
 from services.auth.domain import Connection, State
+from services.auth.endings import Ended, Ending
 from services.auth.oauth import Suspicious
 from tests.unit.auth.doubles import World, world
 
@@ -32,7 +33,7 @@ def state_of(departure: Departure) -> str:
 def connect(at: World, host: str = "dr-example", provider: str = "google") -> Connection:
     departure = connecting.depart(invite(at, host), provider, None, at.desk)
     params = {"state": state_of(departure), "code": "c"}
-    return connecting.arrive(provider, params, departure.browser, at.desk)  # type: ignore[arg-type]  # a literal
+    return arriving.arrive(provider, params, departure.browser, at.desk)  # type: ignore[arg-type]  # a literal
 
 
 def refused(ending: Ending) -> "pytest.RaisesExc[Ended]":
@@ -84,13 +85,13 @@ def test_an_altered_link_is_refused(at: World, place: int) -> None:
     token = list(invite(at))
     token[place] = "A" if token[place] != "A" else "B"
     with refused(Ending.LINK_WRONG):
-        connecting.open_link("".join(token), at.desk)
+        invitations.open_link("".join(token), "connect", at.desk)
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é", "x" * 4000, "\udc80.1.x"])
 def test_nonsense_is_no_link(at: World, token: str) -> None:
     with refused(Ending.LINK_WRONG):
-        connecting.open_link(token, at.desk)
+        invitations.open_link(token, "connect", at.desk)
 
 
 def test_signatures_are_compared_in_constant_time(at: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,7 @@ def test_signatures_are_compared_in_constant_time(at: World, monkeypatch: pytest
         return one == other
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
-    connecting.open_link(invite(at), at.desk)
+    invitations.open_link(invite(at), "connect", at.desk)
     assert compared == [43]
 
 
@@ -109,7 +110,7 @@ def test_an_expired_link_is_over(at: World) -> None:
     token = invite(at)
     at.clock.sleep(1801)
     with refused(Ending.LINK_OVER):
-        connecting.open_link(token, at.desk)
+        invitations.open_link(token, "connect", at.desk)
 
 
 def test_a_used_link_is_over(at: World) -> None:
@@ -117,7 +118,7 @@ def test_a_used_link_is_over(at: World) -> None:
     for expected in (None, Ending.LINK_OVER):
         if expected is None:
             departure = connecting.depart(token, "google", None, at.desk)
-            connecting.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
+            arriving.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
         else:
             with refused(expected):
                 connecting.depart(token, "google", None, at.desk)
@@ -127,17 +128,17 @@ def test_two_flows_of_one_link_give_one_connection(at: World) -> None:
     token = invite(at)
     departures = [connecting.depart(token, "google", None, at.desk) for _ in range(2)]
     first, second = ({"state": state_of(d), "code": "c"} for d in departures)
-    connecting.arrive("google", first, departures[0].browser, at.desk)
+    arriving.arrive("google", first, departures[0].browser, at.desk)
     at.google.identity = "person-2"
     with refused(Ending.LINK_OVER):
-        connecting.arrive("google", second, departures[1].browser, at.desk)
+        arriving.arrive("google", second, departures[1].browser, at.desk)
     assert len(at.store.kept) == 1
     assert len(at.google.exchanged) == 1
 
 
 def test_a_link_for_one_provider_offers_no_other(at: World) -> None:
     token = invite(at, provider="google")
-    assert connecting.offered(connecting.open_link(token, at.desk)) == ("google",)
+    assert connecting.offered(invitations.open_link(token, "connect", at.desk)) == ("google",)
     with refused(Ending.LINK_WRONG):
         connecting.depart(token, "microsoft", None, at.desk)
 
@@ -163,7 +164,7 @@ def test_a_callback_that_does_not_fit_is_refused_before_the_exchange(at: World, 
         case "issuer":
             params["iss"] = "https://elsewhere.example.com"
     with refused(Ending.STATE_WRONG):
-        connecting.arrive(provider, params, browser, at.desk)  # type: ignore[arg-type]  # a literal
+        arriving.arrive(provider, params, browser, at.desk)  # type: ignore[arg-type]  # a literal
     assert at.google.exchanged == at.microsoft.exchanged == []
     assert at.store.kept == {}
 
@@ -172,16 +173,16 @@ def test_a_victims_state_in_another_browser_does_not_spoil_it_for_the_victim(at:
     departure = connecting.depart(invite(at), "google", None, at.desk)
     params = {"state": state_of(departure), "code": "c"}
     with refused(Ending.STATE_WRONG):
-        connecting.arrive("google", params, domain.new_secret(), at.desk)
-    assert connecting.arrive("google", params, departure.browser, at.desk).state is State.CONNECTED
+        arriving.arrive("google", params, domain.new_secret(), at.desk)
+    assert arriving.arrive("google", params, departure.browser, at.desk).state is State.CONNECTED
 
 
 def test_a_state_works_once(at: World) -> None:
     departure = connecting.depart(invite(at), "google", None, at.desk)
     params = {"state": state_of(departure), "code": "c"}
-    connecting.arrive("google", params, departure.browser, at.desk)
+    arriving.arrive("google", params, departure.browser, at.desk)
     with refused(Ending.STATE_WRONG):
-        connecting.arrive("google", params, departure.browser, at.desk)
+        arriving.arrive("google", params, departure.browser, at.desk)
     assert len(at.google.exchanged) == 1
 
 
@@ -189,7 +190,7 @@ def test_a_state_expires(at: World) -> None:
     departure = connecting.depart(invite(at), "google", None, at.desk)
     at.clock.sleep(601)
     with refused(Ending.STATE_WRONG):
-        connecting.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
+        arriving.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
     assert at.google.exchanged == []
 
 
@@ -198,7 +199,7 @@ def test_a_sealed_verifier_moved_to_another_flow_does_not_open(at: World) -> Non
     first, second = (domain.digest(state_of(d)) for d in (one, two))
     at.store.flows[second] = replace(at.store.flows[second], sealed=at.store.flows[first].sealed)
     with refused(Ending.UNTRUSTED):
-        connecting.arrive("google", {"state": state_of(two), "code": "c"}, two.browser, at.desk)
+        arriving.arrive("google", {"state": state_of(two), "code": "c"}, two.browser, at.desk)
 
 
 def test_the_host_says_no_and_may_try_again(at: World) -> None:
@@ -206,8 +207,8 @@ def test_the_host_says_no_and_may_try_again(at: World) -> None:
     departure = connecting.depart(token, "google", None, at.desk)
     params = {"state": state_of(departure), "error": "access_denied"}
     with refused(Ending.DENIED):
-        connecting.arrive("google", params, departure.browser, at.desk)
-    assert connecting.open_link(token, at.desk).host == "dr-example"
+        arriving.arrive("google", params, departure.browser, at.desk)
+    assert invitations.open_link(token, "connect", at.desk).host == "dr-example"
     assert at.google.exchanged == []
 
 
@@ -267,6 +268,6 @@ def test_an_exchange_that_fails_connects_nothing_and_leaves_the_link(
     at.google.trouble = [trouble]
     departure = connecting.depart(token, "google", None, at.desk)
     with refused(ending):
-        connecting.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
+        arriving.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
     assert at.store.kept == {}
-    assert connecting.open_link(token, at.desk).host == "dr-example"
+    assert invitations.open_link(token, "connect", at.desk).host == "dr-example"

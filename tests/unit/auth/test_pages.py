@@ -7,8 +7,9 @@ from werkzeug.test import Client
 
 from libs.config.settings import Settings
 from services.auth import handlers
-from services.auth.connecting import Ending
-from services.auth.pages import COOKIE, STATUS, Pages
+from services.auth.endings import Ending
+from services.auth.guards import COOKIE
+from services.auth.pages import STATUS, Pages
 from tests.unit.auth.doubles import World, world
 
 JWKS = {"keys": [{"kty": "EC", "crv": "P-256", "kid": "made-up"}]}
@@ -35,11 +36,11 @@ def link(at: World, provider: str | None = None) -> str:
 
 @pytest.mark.parametrize("ending", list(Ending))
 def test_every_ending_has_a_page_with_words(at: World, ending: Ending) -> None:
-    page = Pages(at.desk, Settings(), public_keys)._ending(ending, brand="Google Calendar")
+    page = Pages(at.desk, Settings(), public_keys)._ending(ending)
     text = page.get_data(as_text=True)
-    heading = re.search(r"<h1[^>]*>([^<]+)</h1>\s*<p>([^<]{20,})</p>", text)
+    heading = re.search(r"<h1[^>]*>([^<]+)</h1>\s*<p[^>]*>([^<]{20,})</p>", text)
     assert heading is not None
-    assert f"<title>{heading[1]}</title>" in text
+    assert f"<title>{heading[1]} · Valet</title>" in text
     assert page.status_code == STATUS[ending]
     assert '<html lang="en">' in text
 

@@ -256,19 +256,20 @@ def test_a_question_that_is_none(at: World, hosts: object) -> None:
 
 def test_disconnecting_revokes_destroys_and_tells(at: World) -> None:
     made = connect(at)
-    answer = handlers.disconnect("dr-example", at.desk)
-    assert answer["connections"] == [{"connection": made.id, "provider": "google", "revoked": True}]
+    answer = handlers.disconnect("dr-example", None, at.desk)
+    (gone,) = answer["connections"]
+    assert (gone["connection"], gone["provider"], gone["revoked"], gone["remove_at"]) == (made.id, "google", True, [])
     assert at.google.revoked == ["refresh-1"]
     assert made.id not in at.keys.kept
     assert (only(at).state, only(at).sealed, only(at).account) == (State.DISCONNECTED, None, None)
     assert at.told.facts()[-1] == ("calendar-disconnected", "dr-example", "disconnected-by-host")
     assert ask(at, "dr-example")["dr-example"] == HostAccess(state="disconnected")
-    assert handlers.disconnect("dr-example", at.desk)["connections"] == []
+    assert handlers.disconnect("dr-example", None, at.desk)["connections"] == []
 
 
 def test_after_disconnecting_another_host_may_have_the_account(at: World) -> None:
     connect(at, "dr-example")
-    handlers.disconnect("dr-example", at.desk)
+    handlers.disconnect("dr-example", None, at.desk)
     assert connect(at, "dr-other").host == "dr-other"
 
 
@@ -280,7 +281,8 @@ def test_the_list_for_operators_holds_nothing_personal(at: World) -> None:
     assert listed[0]["connections"][0] == {
         "connection": made.id,
         "provider": "google",
-        "calendars": 1,
         "state": "connected",
         "since": at.clock().isoformat(),
+        "proved_at": at.clock().isoformat(),
+        "calendars": [{"calendar": "primary", "checked": True, "written": True}],
     }

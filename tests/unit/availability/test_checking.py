@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.contracts.events import BookingHeld, CalendarReconnectNeeded
+from libs.contracts.events import BookingHeld, CalendarReconnectNeeded, HostCalendarsChanged, TimeSpan
 from libs.contracts.questions import HostState
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
@@ -25,7 +25,9 @@ from libs.providers.errors import (
 )
 from libs.testing.events import HOST, HOUR, SOON, connection_id, held, incoming
 from libs.testing.grants import calendar_of
+from services.availability.domain import Window
 from services.availability.handlers import PATIENCE, check_holds, forget_access
+from services.availability.questions import Wanted, find_slots
 from tests.contract.events.published import schema_accepts
 from tests.unit.availability.doubles import HOLD, World, world
 
@@ -44,8 +46,8 @@ def told(made: World) -> list[tuple[str, str | None]]:
     return [(event["type"], event["data"].get("reason")) for event in made.told.events]
 
 
-def connected(*providers: Any) -> World:
-    made = world()
+def connected(*providers: Any, snapshot_seconds: float = 0) -> World:
+    made = world(snapshot_seconds)
     made.connect(HOST, *providers)
     return made
 
@@ -304,11 +306,186 @@ class TestBatches:
         assert made.answers.outbox.waiting(made.clock() + HOUR, timedelta(0), 10)
 
 
-def test_a_change_of_connection_is_noticed() -> None:
-    made = world()
-    fact = CalendarReconnectNeeded(
-        host=HOST, provider="google", connection=connection_id("one"), reason=Reason.RECONNECT_NEEDED
+class TestHostRules:
+    """SOON is Tuesday 2030-01-08, 09:00 UTC; holds are for one hour."""
+
+    @pytest.mark.parametrize(
+        ("rules", "answer"),
+        [
+            ({}, ("hold-approved", None)),
+            ({"weekly": {"tue": [{"start": "09:00", "end": "10:00"}]}}, ("hold-approved", None)),
+            ({"weekly": {"tue": [{"start": "09:30", "end": "17:00"}]}}, ("hold-refused", "outside-hours")),
+            ({"overrides": {"2030-01-08": []}}, ("hold-refused", "outside-hours")),
+            (
+                {"time_zone": "America/New_York", "weekly": {"tue": [{"start": "09:00", "end": "17:00"}]}},
+                ("hold-refused", "outside-hours"),
+            ),
+            ({"minimum_notice_minutes": 24 * 60}, ("hold-approved", None)),
+            ({"minimum_notice_minutes": 24 * 60 + 1}, ("hold-refused", "too-short-notice")),
+            ({"horizon_days": 1}, ("hold-approved", None)),
+            ({"durations_minutes": [30, 60]}, ("hold-approved", None)),
+            ({"durations_minutes": [30]}, ("hold-refused", "duration-not-offered")),
+        ],
+        ids=str,
     )
+    @pytest.mark.parametrize("moves", [False, True])
+    def test_a_hold_keeps_to_them(self, rules: dict[str, Any], answer: tuple[str, str | None], moves: bool) -> None:
+        made = connected()
+        made.rules.arrange(HOST, **rules)
+        hold = moving(SOON, SOON + 5 * HOUR) if moves else held("mine")
+
+        assert check(made, hold) == [DONE]
+        assert told(made) == [answer]
+
+    def test_what_they_forbid_is_not_looked_up(self) -> None:
+        made = connected()
+        made.rules.arrange(HOST, durations_minutes=[30])
+        check(made, held("mine"))
+
+        assert made.google.calls == []
+
+    def test_they_refuse_also_while_auth_is_away(self) -> None:
+        made = connected()
+        made.rules.arrange(HOST, durations_minutes=[30])
+        made.grants.away = True
+
+        assert check(made, held("mine"), held("other", host="dr-other")) == [DONE, UNREAD]
+        assert told(made) == [("hold-refused", "duration-not-offered")]
+
+    def test_a_host_who_is_not_known_is_named_first(self) -> None:
+        made = world()
+        made.rules.arrange(HOST, durations_minutes=[30])
+        check(made, held("mine"))
+
+        assert told(made) == [("hold-refused", "unknown-host")]
+
+    def test_notice_counts_from_when_the_time_was_held(self) -> None:
+        made = connected()
+        made.rules.arrange(HOST, minimum_notice_minutes=24 * 60)
+        item = incoming(held("mine"), time=made.clock())
+        made.clock.move(timedelta(seconds=50))
+
+        assert check(made, item) == [DONE]
+        assert told(made) == [("hold-approved", None)]
+
+    @pytest.mark.parametrize(
+        ("from_", "to", "free"),
+        [(-2, -0.5, True), (-2, -0.4, False), (1.25, 2, True), (1.2, 2, False), (-2, 0, False), (1, 2, False)],
+    )
+    def test_buffers_keep_a_distance_to_what_the_calendar_has(self, from_: float, to: float, free: bool) -> None:
+        made = connected()
+        made.rules.arrange(HOST, buffer_before_minutes=30, buffer_after_minutes=15)
+        made.google.add_outside(CALENDAR, SOON + from_ * HOUR, SOON + to * HOUR)
+        check(made, held("mine"))
+
+        assert told(made) == [("hold-approved", None) if free else ("hold-refused", "host-busy")]
+
+    def test_without_the_rules_nothing_is_decided(self) -> None:
+        made = connected()
+        made.rules.away = True
+
+        assert check(made, held("one"), held("two")) == [Retry(Reason.STORE_UNAVAILABLE)] * 2
+        assert told(made) == []
+
+
+def moving(start: datetime, from_: datetime, hours: float = 1) -> BookingHeld:
+    """A hold of one hour for a booking that has its time from `from_` on now."""
+    old = TimeSpan(start=from_, end=from_ + hours * HOUR)
+    return msgspec.structs.replace(held("mine", start, version=3), moves=old)
+
+
+class TestMoves:
+    @pytest.mark.parametrize("provider", ["google", "microsoft"])
+    @pytest.mark.parametrize("shift", [-0.5, 0.5, 0, 1])
+    def test_its_own_entry_is_not_in_its_way(self, provider: Any, shift: float) -> None:
+        made = connected(provider)
+        made.rules.arrange(HOST, buffer_before_minutes=15, buffer_after_minutes=15)
+        made.provider(provider).add_outside(f"{provider}-of-{HOST}", SOON, SOON + HOUR)
+
+        assert check(made, moving(SOON + shift * HOUR, SOON)) == [DONE]
+        assert told(made) == [("hold-approved", None)]
+
+    @pytest.mark.parametrize("provider", ["google", "microsoft"])
+    def test_a_new_time_that_the_host_has_taken_is_refused(self, provider: Any) -> None:
+        made = connected(provider)
+        made.provider(provider).add_outside(f"{provider}-of-{HOST}", SOON, SOON + HOUR)
+        made.provider(provider).add_outside(f"{provider}-of-{HOST}", SOON + HOUR, SOON + 2 * HOUR)
+        check(made, moving(SOON + HOUR / 2, SOON))
+
+        assert told(made) == [("hold-refused", "host-busy")]
+
+    def test_where_entries_are_told_apart_another_one_at_its_old_time_counts(self) -> None:
+        made = connected("microsoft")
+        made.microsoft.add_outside(f"microsoft-of-{HOST}", SOON, SOON + HOUR)
+        made.microsoft.add_outside(f"microsoft-of-{HOST}", SOON, SOON + HOUR)
+        check(made, moving(SOON + HOUR / 2, SOON))
+
+        assert told(made) == [("hold-refused", "host-busy")]
+
+    def test_another_calendar_that_is_busy_at_its_old_time_counts(self) -> None:
+        made = world()
+        one, other = calendar_of(HOST, name="one"), calendar_of(HOST, name="other", token="token-one")
+        made.grants.connect(HOST, one, msgspec.structs.replace(other, written=False))
+        for name in ("one", "other"):
+            made.google.add_calendar(name, "token-one")
+            made.google.add_outside(name, SOON, SOON + HOUR)
+        check(made, moving(SOON + HOUR / 2, SOON))
+
+        assert told(made) == [("hold-refused", "host-busy")]
+
+    def test_without_a_move_the_same_entry_counts(self) -> None:
+        made = connected("microsoft")
+        made.microsoft.add_outside(f"microsoft-of-{HOST}", SOON, SOON + HOUR)
+        check(made, held("mine", SOON + HOUR / 2))
+
+        assert told(made) == [("hold-refused", "host-busy")]
+
+    def test_one_moves_and_its_neighbour_does_not(self) -> None:
+        made = connected()
+        made.google.add_outside(CALENDAR, SOON, SOON + HOUR)
+        check(made, moving(SOON + HOUR / 2, SOON), held("other", SOON + HOUR / 2))
+
+        assert told(made) == [("hold-approved", None), ("hold-refused", "host-busy")]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        CalendarReconnectNeeded(
+            host=HOST, provider="google", connection=connection_id("one"), reason=Reason.RECONNECT_NEEDED
+        ),
+        HostCalendarsChanged(host=HOST),
+    ],
+)
+def test_a_change_of_connection_or_calendars_is_noticed(fact: CalendarReconnectNeeded | HostCalendarsChanged) -> None:
+    made = connected(snapshot_seconds=60)
+    look(made)
 
     assert forget_access([incoming(fact), incoming(fact)], made.desk) == [DONE, DONE]
     assert set(made.grants.forgotten) == {HOST}
+    look(made)
+    assert len(made.google.calls) == 2, "its snapshots are gone too"
+
+
+def look(made: World) -> None:
+    """Ask about the slots of a day."""
+    find_slots(HOST, Wanted(Window(SOON, SOON + 12 * HOUR), HOUR), made.desk)
+
+
+class TestLive:
+    def test_a_snapshot_never_answers_a_hold(self) -> None:
+        made = connected(snapshot_seconds=3600)
+        look(made)
+        made.google.add_outside(CALENDAR, SOON, SOON + HOUR)
+        check(made, held("mine"))
+
+        assert told(made) == [("hold-refused", "host-busy")]
+
+    def test_a_refusal_is_not_offered_again_from_a_snapshot(self) -> None:
+        made = connected(snapshot_seconds=3600)
+        look(made)
+        made.google.add_outside(CALENDAR, SOON, SOON + HOUR)
+        check(made, held("mine"))
+
+        found = find_slots(HOST, Wanted(Window(SOON, SOON + 2 * HOUR), HOUR), made.desk)
+        assert [slot.start for slot in found.slots] == [SOON + HOUR]

@@ -1,65 +1,21 @@
 """Free and busy, against slow and obvious references."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.reasons import Reason
-from services.availability.domain import Verdict, Window, joined, judge, slots
+from services.availability.domain import Verdict, Window, joined, judge, without
 
-BASE = datetime(2030, 3, 10, 0, 0, tzinfo=UTC)  # clocks go forward in New York on this day, 07:00 UTC
+BASE = datetime(2030, 3, 10, 0, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-STEPS = st.sampled_from([5, 10, 15, 20, 30, 60]).map(lambda n: n * MINUTE)
 
 
 @st.composite
 def windows(draw: st.DrawFn, longest: int = 300) -> Window:
     start = BASE + timedelta(minutes=draw(st.integers(-200, 1600)), seconds=draw(st.sampled_from([0, 0, 0, 1, 59.999])))
     return Window(start, start + draw(st.integers(0, longest)) * MINUTE)
-
-
-def reference(window: Window, busy: list[Window], duration: timedelta, step: timedelta) -> list[Window]:
-    """Every start on the step, one after the other, each looked at by itself."""
-    found, at = [], datetime(2030, 3, 1, tzinfo=UTC)
-    while at + duration <= window.end:
-        slot = Window(at, at + duration)
-        if at >= window.start and not any(b.start < slot.end and slot.start < b.end for b in busy):
-            found.append(slot)
-        at += step
-    return found
-
-
-@given(windows(longest=2000), st.lists(windows(), max_size=6), st.integers(1, 180), STEPS)
-def test_slots_are_those_of_the_reference(window: Window, busy: list[Window], minutes: int, step: timedelta) -> None:
-    duration = minutes * MINUTE
-
-    assert slots(window, busy, duration, step) == reference(window, busy, duration, step)
-
-
-def test_on_the_day_clocks_change_every_slot_is_an_hour_of_real_time() -> None:
-    # In New York the day has 23 hours in March and 25 in November.
-    zone = ZoneInfo("America/New_York")
-    for month, day, hours in ((3, 10, 23), (11, 3, 25)):
-        start = datetime(2030, month, day, tzinfo=zone).astimezone(UTC)
-        end = datetime(2030, month, day + 1, tzinfo=zone).astimezone(UTC)
-        busy = [
-            Window(start + timedelta(hours=1), start + timedelta(hours=3))
-        ]  # over the gap, or the hour that comes twice
-
-        found = slots(Window(start, end), busy, timedelta(hours=1), timedelta(hours=1))
-        assert len(found) == hours - 2
-        assert all(slot.end - slot.start == timedelta(hours=1) for slot in found)
-        assert len({slot.start.timestamp() for slot in found}) == hours - 2
-
-
-def test_zones_a_quarter_off_get_slots_on_their_own_hours() -> None:
-    zone = ZoneInfo("Asia/Kathmandu")  # UTC+05:45
-    nine = datetime(2030, 3, 10, 9, tzinfo=zone).astimezone(UTC)
-
-    found = slots(Window(nine, nine + timedelta(hours=1)), [], timedelta(hours=1), 15 * MINUTE)
-    assert found == [Window(nine, nine + timedelta(hours=1))]
 
 
 @given(windows(), st.lists(windows(), max_size=6))
@@ -91,3 +47,31 @@ def test_windows_near_each_other_are_one_question() -> None:
     near = [Window(BASE + n * 60 * MINUTE, BASE + (n + 1) * 60 * MINUTE) for n in (5, 0, 3)]
 
     assert joined(near, timedelta(days=31)) == [Window(BASE, BASE + 6 * 60 * MINUTE)]
+
+
+def test_a_window_inside_a_long_one_is_no_question_of_its_own() -> None:
+    long = Window(BASE, BASE + timedelta(days=62))
+    short = Window(BASE + timedelta(days=40), BASE + timedelta(days=40, hours=1))
+
+    assert joined([short, long], timedelta(days=31)) == [long]
+
+
+@given(st.lists(windows(), max_size=6), windows())
+def test_without_takes_out_the_hole_and_nothing_else(all_: list[Window], hole: Window) -> None:
+    left = without(all_, hole)
+    edges = {edge for window in [*all_, hole] for edge in (window.start, window.end)}
+
+    def holds(windows: list[Window], at: datetime) -> bool:
+        return any(window.start <= at < window.end for window in windows)
+
+    assert all(holds(left, at) == (holds(all_, at) and not holds([hole], at)) for at in edges)
+    assert all(piece.start < piece.end for piece in left)
+
+
+def test_with_reaches_over_what_overlaps_and_not_over_what_touches() -> None:
+    hour = Window(BASE, BASE + 60 * MINUTE)
+    early = Window(BASE - 30 * MINUTE, BASE + MINUTE)
+    touching = Window(hour.end, hour.end + 60 * MINUTE)
+
+    assert hour.with_([early, touching]) == Window(early.start, hour.end)
+    assert hour.with_([]) == hour

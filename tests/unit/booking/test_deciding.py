@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.events import (
+    BookingConflictFound,
     CalendarEffect,
     CalendarEventRemoved,
     CalendarEventWritten,
@@ -17,21 +18,19 @@ from libs.contracts.events import (
     CalendarWriteFailed,
     HoldApproved,
     HoldRefused,
+    TimeSpan,
 )
 from libs.contracts.reasons import Reason
-from libs.messaging.delivery import DONE, Outcome, Retry
+from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
+from libs.testing.clock import START
 from libs.testing.events import HOST, HOUR, SOON, booking_id, incoming, requested
-from services.booking.domain import Booking, State, approve
-from services.booking.handlers import (
-    decide_holds,
-    expire_holds,
-    hold_bookings,
-    note_calendar_effects,
-)
-from services.booking.outgoing import event_of
+from services.booking.domain import Booking, State
+from services.booking.handlers import decide_holds, expire_holds, hold_bookings
+from services.booking.life import approve
+from services.booking.noting import note_calendar_effects, note_conflicts
 from services.booking.questions import details, journeys
 from services.booking.store import Change
-from tests.unit.booking.doubles import RULES, World, another_replica, world
+from tests.unit.booking.doubles import RULES, World, another_replica, event_of, world
 
 AWAY = Retry(Reason.STORE_UNAVAILABLE)
 SECOND = timedelta(seconds=1)
@@ -138,7 +137,7 @@ class TestDeciding:
         assert rival is not None
 
         def overtaken(ids: Sequence[str]) -> dict[str, Booking]:
-            made.store.change([Change(rival, 1, event_of(rival))])  # another replica, just after the read
+            made.store.change([Change(rival, 1, [event_of(rival)])])  # another replica, just after the read
             return dict(behind)
 
         made.store.get = overtaken  # type: ignore[method-assign]  # the double has no other way to be overtaken
@@ -165,7 +164,7 @@ class TestRunningOut:
         assert made.told.events[0]["data"]["reason"] == Reason.HOLD_EXPIRED
         assert held(made), "somebody else can have it"
         assert decide(made, approved(booking)) == [DONE]
-        assert made.booking(booking.id).state is State.REJECTED, "an answer that comes too late changes nothing"
+        assert made.booking(booking.id).state is State.EXPIRED, "an answer that comes too late changes nothing"
 
     def test_nothing_runs_out_early_or_twice(self) -> None:
         made = world()
@@ -256,6 +255,7 @@ class TestNotes:
 
         assert note(made, written(booking), written(booking)) == [AWAY] * 2
 
+    @settings(deadline=None)
     @given(st.data())
     def test_news_in_any_order_and_number_end_the_same(self, data: st.DataObject) -> None:
         made = world()
@@ -273,6 +273,70 @@ class TestNotes:
         calendar = made.booking(booking.id).calendar
         assert calendar is not None
         assert (calendar.state, calendar.attempt) == ("written", 3)
+
+
+def conflict(
+    booking: Booking, version: int = 2, minutes: int = 0, found: bool = True
+) -> Incoming[BookingConflictFound]:
+    """The host moved the entry by an hour; said so many minutes from now."""
+    said = BookingConflictFound(
+        booking=booking.id,
+        version=version,
+        host=HOST,
+        start=SOON,
+        end=SOON + HOUR,
+        reason=Reason.MOVED_BY_HOST,
+        found=TimeSpan(start=SOON + HOUR, end=SOON + 2 * HOUR) if found else None,
+    )
+    return incoming(said, time=START + timedelta(minutes=minutes))
+
+
+class TestConflicts:
+    def shown(self, made: World, booking: Booking) -> Any:
+        journey = journeys([booking.id], made.desk)[booking.id]
+        assert isinstance(journey, dict)
+        return journey["conflict"]
+
+    def test_what_the_calendar_says_otherwise_is_kept_beside_the_booking(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        assert self.shown(made, booking) is None
+
+        assert note_conflicts([conflict(booking)], made.desk) == [DONE]
+        assert self.shown(made, booking) == {
+            "reason": Reason.MOVED_BY_HOST,
+            "start": SOON + HOUR,
+            "end": SOON + 2 * HOUR,
+            "at": START,
+        }
+        assert made.booking(booking.id).state is State.CONFIRMED
+        assert made.told.types == []
+
+    @pytest.mark.parametrize("how", ["one batch", "one by one"])
+    def test_the_latest_word_counts_whatever_the_order(self, how: str) -> None:
+        made = world()
+        booking = confirmed(made)
+        said = [conflict(booking, 2, 5), conflict(booking, 1, 9), conflict(booking, 2, 7), conflict(booking, 2, 6)]
+
+        for batch in [said] if how == "one batch" else [[item] for item in said]:
+            assert note_conflicts(batch, made.desk) == [DONE] * len(batch)
+        assert self.shown(made, booking)["at"] == START + timedelta(minutes=7)
+
+    def test_of_a_time_that_the_booking_no_longer_has_it_says_nothing(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        note_conflicts([conflict(booking, found=False)], made.desk)
+        assert self.shown(made, booking)["start"] is None
+        note(made, written(booking, CalendarEventRemoved, Reason.REMOVED_BY_HOST))
+
+        assert self.shown(made, booking) is None
+
+    def test_without_the_store_all_are_put_off(self) -> None:
+        made = world()
+        booking = confirmed(made)
+        made.store.away = True
+
+        assert note_conflicts([conflict(booking)], made.desk) == [AWAY]
 
 
 class TestQuestions:

@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.reasons import Reason
 from libs.testing.clock import START
 from libs.testing.events import HOST, SOON
-from services.booking import domain
-from services.booking.domain import Booking, Identity, Rules, Span, State
+from services.booking import domain, life
+from services.booking.claims import Span, cells
+from services.booking.domain import Booking, Identity, Rules, State, Turn
 from tests.unit.booking.doubles import RULES, overlapping
 
 IDENTITY = Identity("urn:example:shop", "r-1", "digest")
@@ -38,22 +39,24 @@ def pairs(draw: st.DrawFn) -> tuple[timedelta, Span, Span]:
     return grid, one(), one()
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_two_intervals_share_a_cell_exactly_if_they_overlap(drawn: tuple[timedelta, Span, Span]) -> None:
     grid, one, other = drawn
 
     overlap = one.host == other.host and one.start < other.end and other.start < one.end
-    shared = set(domain.claims(one, grid)) & set(domain.claims(other, grid))
+    shared = set(cells(one, grid)) & set(cells(other, grid))
     assert bool(shared) == overlap
     assert overlapping([one, other]) == overlap
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_an_interval_claims_each_of_its_cells_once(drawn: tuple[timedelta, Span, Span]) -> None:
     grid, one, _ = drawn
 
-    cells = domain.claims(one, grid)
-    assert len(cells) == len(set(cells)) == (one.end - one.start) / grid
+    claimed = cells(one, grid)
+    assert len(claimed) == len(set(claimed)) == (one.end - one.start) / grid
 
 
 @pytest.mark.parametrize(
@@ -80,32 +83,33 @@ def test_what_cannot_be_booked_by_anyone(asked: Span, reason: Reason | None) -> 
     assert domain.fault(asked, RULES, START) is reason
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_what_has_no_fault_claims_something(drawn: tuple[timedelta, Span, Span]) -> None:
     grid, one, _ = drawn
     rules = Rules(grid, timedelta(days=1), timedelta(days=365), timedelta(minutes=2))
 
     assert domain.fault(one, rules, one.start) is None
-    assert domain.claims(one, grid)
+    assert cells(one, grid)
 
 
 def held() -> Booking:
-    booking = domain.held("bk_one", IDENTITY, span(), RULES, START)
+    booking = life.held("bk_one", IDENTITY, span(), RULES, START)
     return replace(booking, person="person-digest", sealed=b"sealed", traceparent="00-trace")
 
 
 def confirmed() -> Booking:
-    booking = domain.approve(held(), 1, LATER)
+    booking = life.approve(held(), 1, LATER)
     assert booking is not None
     return booking
 
 
 def rejected() -> Booking:
-    return domain.rejected("bk_one", IDENTITY, span(), Reason.OFF_GRID, START)
+    return life.rejected("bk_one", IDENTITY, span(), Reason.OFF_GRID, START)
 
 
 def cancelled() -> Booking:
-    booking = domain.cancel(confirmed(), Reason.REMOVED_BY_HOST, LATER)
+    booking = life.cancel(confirmed(), Reason.REMOVED_BY_HOST, LATER)
     assert booking is not None
     return booking
 
@@ -115,7 +119,7 @@ def test_a_new_booking_claims_its_time_and_waits() -> None:
 
     assert (booking.state, booking.version, booking.decided, booking.over) == (State.HELD, 1, False, False)
     assert booking.hold_until == START + RULES.hold
-    assert booking.claims == domain.claims(span(), RULES.grid)
+    assert booking.claims == cells(span(), RULES.grid)
     assert booking.changed == START
 
 
@@ -125,13 +129,13 @@ def test_a_confirmed_booking_keeps_its_time_and_its_invitee() -> None:
     assert (booking.state, booking.version, booking.decided, booking.over) == (State.CONFIRMED, 2, True, False)
     assert (booking.claims, booking.sealed, booking.hold_until) == (held().claims, b"sealed", None)
     assert [(s.state, s.version, s.at) for s in booking.history] == [
-        (State.HELD, 1, START),
-        (State.CONFIRMED, 2, LATER),
+        (Turn.HELD, 1, START),
+        (Turn.CONFIRMED, 2, LATER),
     ]
 
 
 def test_a_refused_booking_gives_its_time_back_and_forgets_its_invitee() -> None:
-    booking = domain.refuse(held(), 1, Reason.HOST_BUSY, LATER)
+    booking = life.refuse(held(), 1, Reason.HOST_BUSY, LATER)
 
     assert booking is not None
     assert (booking.state, booking.reason, booking.version, booking.over) == (State.REJECTED, Reason.HOST_BUSY, 2, True)
@@ -154,41 +158,43 @@ def test_a_request_refused_at_once_keeps_nothing_of_the_invitee() -> None:
 
 @pytest.mark.parametrize("booking", [confirmed(), rejected(), cancelled()], ids=lambda b: b.state)
 def test_only_a_held_booking_is_decided(booking: Booking) -> None:
-    assert domain.approve(booking, booking.version, LATER) is None
-    assert domain.refuse(booking, booking.version, Reason.HOST_BUSY, LATER) is None
-    assert domain.expire(booking, LATER + timedelta(days=1)) is None
+    assert life.approve(booking, booking.version, LATER) is None
+    assert life.refuse(booking, booking.version, Reason.HOST_BUSY, LATER) is None
+    assert life.expire(booking, LATER + timedelta(days=1)) is None
 
 
 @pytest.mark.parametrize("version", [0, 2, 7])
 def test_word_of_another_version_decides_nothing(version: int) -> None:
-    assert domain.approve(held(), version, LATER) is None
-    assert domain.refuse(held(), version, Reason.HOST_BUSY, LATER) is None
+    assert life.approve(held(), version, LATER) is None
+    assert life.refuse(held(), version, Reason.HOST_BUSY, LATER) is None
 
 
 @pytest.mark.parametrize("booking", [held(), rejected(), cancelled()], ids=lambda b: b.state)
 def test_only_a_confirmed_booking_is_cancelled(booking: Booking) -> None:
-    assert domain.cancel(booking, Reason.REMOVED_BY_HOST, LATER) is None
+    assert life.cancel(booking, Reason.REMOVED_BY_HOST, LATER) is None
 
 
 def test_a_hold_runs_out_at_its_time_and_not_before() -> None:
     end = START + RULES.hold
-    expired = domain.expire(held(), end)
+    expired = life.expire(held(), end)
 
-    assert domain.expire(held(), end - timedelta(milliseconds=1)) is None
+    assert life.expire(held(), end - timedelta(milliseconds=1)) is None
     assert expired is not None
-    assert (expired.state, expired.reason) == (State.REJECTED, Reason.HOLD_EXPIRED)
+    assert (expired.state, expired.reason) == (State.EXPIRED, Reason.HOLD_EXPIRED)
+    assert (expired.claims, expired.sealed, expired.person, expired.hold_until) == ((), None, None, None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["approve", "refuse", "cancel", "expire"]), max_size=8))
 def test_whatever_happens_in_whatever_order(moves: list[str]) -> None:
     booking, now = held(), START
     for move in moves:
         now += timedelta(minutes=1)
         steps = {
-            "approve": lambda b, at: domain.approve(b, b.version, at),
-            "refuse": lambda b, at: domain.refuse(b, b.version, Reason.HOST_BUSY, at),
-            "cancel": lambda b, at: domain.cancel(b, Reason.REMOVED_BY_HOST, at),
-            "expire": domain.expire,
+            "approve": lambda b, at: life.approve(b, b.version, at),
+            "refuse": lambda b, at: life.refuse(b, b.version, Reason.HOST_BUSY, at),
+            "cancel": lambda b, at: life.cancel(b, Reason.REMOVED_BY_HOST, at),
+            "expire": life.expire,
         }
         after = steps[move](booking, now)
         if after is not None:

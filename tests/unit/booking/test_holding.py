@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.events import BookingRequested
@@ -17,12 +17,13 @@ from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse, Retry
 from libs.testing.clock import START
 from libs.testing.events import ADA, HOST, SOON, incoming, malformed, requested, sealed_request
 from libs.testing.keys import keyring
-from services.booking.domain import Span, State, approve
+from services.booking.claims import Span
+from services.booking.domain import State
 from services.booking.handlers import hold_bookings
-from services.booking.outgoing import event_of
+from services.booking.life import approve
 from services.booking.store import Change
 from tests.contract.events.published import schema_accepts
-from tests.unit.booking.doubles import World, overlapping, world
+from tests.unit.booking.doubles import World, event_of, overlapping, world
 
 AWAY = Retry(Reason.STORE_UNAVAILABLE)
 MINUTE = timedelta(minutes=1)
@@ -180,7 +181,7 @@ def test_a_request_said_again_after_its_decision_gets_the_same_outcome() -> None
     (booking,) = made.store.kept.values()
     confirmed = approve(booking, 1, made.clock.move(MINUTE))
     assert confirmed is not None
-    made.store.change([Change(confirmed, 1, event_of(confirmed))])
+    made.store.change([Change(confirmed, 1, [event_of(confirmed)])])
     made.told.forget()
 
     # Long after: the time lies in the past by now, and the answer is still the same.
@@ -337,6 +338,7 @@ class TestTrouble:
         assert made.keys.reads == 2, "one look, and one after making what was missing"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 20), st.integers(1, 6), st.sampled_from(["dr-a", "dr-b"]), st.integers(0, 3)),

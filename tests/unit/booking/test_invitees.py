@@ -11,8 +11,9 @@ from libs.crypto.vault import Vault
 from libs.testing.clock import START
 from libs.testing.events import ADA, HOST, HOUR, SOON, TITLE, booking_id, requested
 from libs.testing.keys import MemoryKeys, keyring
-from services.booking import domain
-from services.booking.domain import Booking, Identity, Span
+from services.booking import life
+from services.booking.claims import Span
+from services.booking.domain import Booking, Identity
 from services.booking.invitees import NotAcceptable, Personal, Safe
 from tests.unit.booking.doubles import RULES, world
 
@@ -55,7 +56,7 @@ def test_time_zones_that_are_not(zone: str) -> None:
 
 def booking(name: str) -> Booking:
     identity = Identity("urn:example:shop", name, "digest")
-    return domain.held(booking_id(name), identity, Span(HOST, SOON, SOON + HOUR), RULES, START)
+    return life.held(booking_id(name), identity, Span(HOST, SOON, SOON + HOUR), RULES, START)
 
 
 class TestSafe:

@@ -9,11 +9,11 @@ import pytest
 from libs.contracts.reasons import Reason
 from libs.testing.clock import START
 from libs.testing.events import HOST, SOON, booking_id
-from services.booking import domain
-from services.booking.domain import Booking, CalendarState, Identity, Span
-from services.booking.outgoing import event_of
+from services.booking import life
+from services.booking.claims import Span
+from services.booking.domain import Booking, CalendarState, Identity
 from tests.contract.events.published import decoder_accepts, schema_accepts
-from tests.unit.booking.doubles import RULES
+from tests.unit.booking.doubles import RULES, event_of
 
 LATER = START + timedelta(milliseconds=5_001)
 SPAN = Span(HOST, SOON, SOON + timedelta(hours=1))
@@ -23,15 +23,15 @@ def versions() -> list[Booking]:
     """A booking at each of its states."""
     identity = Identity("urn:example:shop", "r-1", "digest")
     held = replace(
-        domain.held(booking_id("mine"), identity, SPAN, RULES, START), sealed=b"x", person="p", traceparent="00-t"
+        life.held(booking_id("mine"), identity, SPAN, RULES, START), sealed=b"x", person="p", traceparent="00-t"
     )
-    confirmed = domain.approve(held, 1, LATER)
-    refused = domain.refuse(held, 1, Reason.HOST_BUSY, LATER)
+    confirmed = life.approve(held, 1, LATER)
+    refused = life.refuse(held, 1, Reason.HOST_BUSY, LATER)
     assert confirmed is not None
     assert refused is not None
-    cancelled = domain.cancel(confirmed, Reason.REMOVED_BY_HOST, LATER)
+    cancelled = life.cancel(confirmed, Reason.REMOVED_BY_HOST, LATER)
     assert cancelled is not None
-    bare = domain.rejected(booking_id("bare"), identity, None, Reason.MALFORMED_REQUEST, START)
+    bare = life.rejected(booking_id("bare"), identity, None, Reason.MALFORMED_REQUEST, START)
     return [held, confirmed, refused, cancelled, bare]
 
 

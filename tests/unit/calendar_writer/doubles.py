@@ -1,23 +1,27 @@
 """The calendar-writer's ledger in memory, and a desk made of doubles."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
 
 from libs.contracts.events import Provider
-from libs.contracts.questions import Detail, EntryTexts
+from libs.contracts.questions import CalendarAccess, Detail, EntryTexts
 from libs.mongo.outbox import Pending
-from libs.providers.port import Calendar
+from libs.providers.port import Calendar, Entry
 from libs.testing.calendars import CalendarDouble, Standing
 from libs.testing.clock import START, Clock
 from libs.testing.events import ADA, HOST, HOUR, SOON, TITLE, booking_id
 from libs.testing.grants import MemoryGrants, calendar_of
 from libs.testing.outage import Outage, as_kept
 from libs.testing.outbox import MemoryOutbox, Told
-from services.calendar_writer.domain import Effect
+from services.calendar_writer.desk import Desk, DetailsUnavailable
+from services.calendar_writer.domain import OPEN, Effect, Rhythm
 from services.calendar_writer.domain import Standing as Stands
-from services.calendar_writer.handlers import Desk, DetailsUnavailable
-from services.calendar_writer.placing import Placing
+from services.calendar_writer.placing import Placing, entry_of
+from services.calendar_writer.store import Change, Claim, Count
 from services.calendar_writer.wiring import EffectMaker
 
 SECRET = b"made-up secret of the entries"
@@ -35,29 +39,68 @@ class MemoryLedger(Outage):
         with self.reached():
             return {id: self.kept[id] for id in bookings if id in self.kept}
 
-    def begin(self, effects: Sequence[Effect], now: datetime) -> set[str]:
+    def begin(self, changes: Sequence[Change], now: datetime) -> set[str]:
         with self.reached():
-            return {effect.booking for effect in effects if not self._begin(effect, now)}
+            return {effect.booking for effect, events in changes if not self._begin(effect, events, now)}
 
-    def end(self, effects: Sequence[tuple[Effect, Pending | None]]) -> None:
+    def end(self, changes: Sequence[Change]) -> None:
         with self.reached():
-            for effect, event in effects:
-                if (stands := self.kept.get(effect.booking)) is None or stands.version > effect.version:
-                    continue
-                self.kept[effect.booking] = as_kept(effect)
-                if event is not None:
-                    self.outbox.put(effect.booking, as_kept(event))
+            for effect, events in changes:
+                stands = self.kept.get(effect.booking)
+                if stands is not None and stands.revision == effect.revision:
+                    self._keep(effect, events)
 
-    def oldest_open(self) -> datetime | None:
+    def parked(self, host: str) -> Sequence[str]:
         with self.reached():
-            return min((e.since for e in self.kept.values() if e.standing is Stands.INTENDED), default=None)
+            return [e.booking for e in self.kept.values() if e.host == host and e.standing is Stands.PARKED]
 
-    def _begin(self, effect: Effect, now: datetime) -> bool:
+    def left_behind(self, claim: Claim) -> Sequence[Effect]:
+        with self.reached():
+            return self._claimed([e for e in self.kept.values() if e.standing in OPEN], "due", claim)
+
+    def to_look_at(self, claim: Claim, now: datetime) -> Sequence[Effect]:
+        with self.reached():
+            for effect in list(self.kept.values()):
+                if (
+                    effect.look_at is not None
+                    and effect.look_at <= now
+                    and effect.end is not None
+                    and effect.end <= now
+                ):
+                    self.kept[effect.booking] = replace(effect, look_at=None)
+            return self._claimed([e for e in self.kept.values() if e.standing is Stands.WRITTEN], "look_at", claim)
+
+    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
+        with self.reached():
+            mine = [e for e in self.kept.values() if e.host in hosts and e.standing is not Stands.REMOVED]
+            return sorted((e for e in mine if e.end and e.end > now), key=lambda e: e.end or now)[:most]
+
+    def counts(self, standings: Sequence[Stands]) -> Mapping[Stands, Count]:
+        with self.reached():
+            sinces = {s: [e.since for e in self.kept.values() if e.standing is s] for s in standings}
+            return {standing: Count(len(some), min(some, default=None)) for standing, some in sinces.items()}
+
+    def _begin(self, effect: Effect, events: Sequence[Pending], now: datetime) -> bool:
         stands = self.kept.get(effect.booking)
         if stands is not None and stands.busy_until is not None and stands.busy_until >= now:
             return False
-        self.kept[effect.booking] = as_kept(effect)
+        if (stands.revision if stands else 0) != effect.revision - 1:
+            return False
+        self._keep(effect, events)
         return True
+
+    def _keep(self, effect: Effect, events: Sequence[Pending]) -> None:
+        self.kept[effect.booking] = as_kept(effect)
+        for event in events:
+            self.outbox.put(effect.booking, as_kept(event))
+
+    def _claimed(self, effects: Sequence[Effect], when: Literal["due", "look_at"], claim: Claim) -> Sequence[Effect]:
+        due = {e.booking: at for e in effects if (at := getattr(e, when)) and claim.host in (None, e.host)}
+        chosen = sorted((id for id, at in due.items() if at <= claim.by), key=due.__getitem__)[: claim.most]
+        for id in chosen:
+            until = {when: as_kept(claim.until)}
+            self.kept[id] = replace(self.kept[id], **until)  # type: ignore[arg-type]  # one of two fields of one type
+        return [self.kept[id] for id in chosen]
 
 
 @dataclass
@@ -93,6 +136,25 @@ def over(version: int = 3, *, host: str = HOST, start: datetime = SOON) -> Detai
     return Detail(version=version, stands=False, pending=False, host=host, start=start, end=start + HOUR)
 
 
+@dataclass
+class Reminded:
+    """The port Reminds: keeps the reminders; with `fails` the bus takes none."""
+
+    pendings: list[Pending] = field(default_factory=list)
+    fails: bool = False
+
+    def __call__(self, reminders: Sequence[Pending]) -> bool:
+        if not self.fails:
+            self.pendings += reminders
+        return not self.fails
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The events waiting in the service's own queue; they are gone from it then."""
+        events = [msgspec.json.decode(pending.body) for pending in self.pendings]
+        self.pendings.clear()
+        return events
+
+
 @dataclass(frozen=True)
 class World:
     """A desk and what it is made of."""
@@ -100,16 +162,25 @@ class World:
     details: BookingDetails
     grants: MemoryGrants
     google: CalendarDouble
+    microsoft: CalendarDouble
     ledger: MemoryLedger
     told: Told
+    reminded: Reminded
     clock: Clock
     desk: Desk
 
-    def connect(self, host: str = HOST) -> None:
-        """Connect a host to one of Google's calendars."""
-        calendar = calendar_of(host)
+    def connect(self, host: str = HOST, provider: Provider = "google", name: str = "") -> CalendarAccess:
+        """Connect a host to one calendar, and to no other."""
+        calendar = self.add_calendar(host, provider, name)
         self.grants.connect(host, calendar)
-        self.google.add_calendar(calendar.calendar, calendar.token or "")
+        return calendar
+
+    def add_calendar(self, host: str = HOST, provider: Provider = "google", name: str = "") -> CalendarAccess:
+        """A calendar at the provider, and the access to it."""
+        calendar = calendar_of(host, provider, name=name)
+        double = self.google if provider == "google" else self.microsoft
+        double.add_calendar(calendar.calendar, calendar.token or "")
+        return calendar
 
     def say(self, name: str, detail: Detail) -> None:
         """Let the booking service say this of the booking."""
@@ -122,6 +193,10 @@ class World:
         """What of ours stands in the host's calendar."""
         return self.google.entries(calendar_of(host).calendar)
 
+    def entry(self, name: str) -> Entry:
+        """The entry of a booking as the provider's adapter takes it."""
+        return entry_of(self.effect(name))
+
     def pass_time(self, seconds: float) -> None:
         self.clock.move(timedelta(seconds=seconds))
 
@@ -129,10 +204,11 @@ class World:
 def world() -> World:
     """The calendar-writer before the first event; HOST is connected."""
     details, grants, ledger, told, clock = BookingDetails(), MemoryGrants(), MemoryLedger(), Told(), Clock()
-    google = CalendarDouble("google")
-    calendars: dict[Provider, Calendar] = {"google": google}
+    google, microsoft, reminded = CalendarDouble("google"), CalendarDouble("microsoft"), Reminded()
+    calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     placing = Placing(calendars, grants, map)
-    desk = Desk(details, grants, ledger, placing, told, EffectMaker(SECRET), clock)
-    made = World(details, grants, google, ledger, told, clock, desk)
+    make = EffectMaker(SECRET)
+    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, Rhythm())
+    made = World(details, grants, google, microsoft, ledger, told, reminded, clock, desk)
     made.connect()
     return made

@@ -1,20 +1,18 @@
 """Whatever events come, in whatever order and number, the calendar ends as the booking's details say."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
-from libs.contracts.events import CalendarConnected
-from libs.contracts.questions import Detail, HostState
+from libs.contracts.questions import Detail
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
+from libs.messaging.rpc import Ask
 from libs.providers.errors import (
     CalendarNotFound,
     DeletedByHost,
@@ -24,15 +22,18 @@ from libs.providers.errors import (
     ProviderError,
     RateLimited,
     Refused,
+    TryLater,
     Unauthorized,
     Unreachable,
 )
-from libs.testing.events import CANARIES, HOST, HOUR, SOON, booking_id, confirmed, connection_id, incoming
+from libs.testing.events import CANARIES, HOST, HOUR, SOON, booking_id, confirmed, incoming
 from libs.testing.grants import calendar_of
 from libs.testing.leaks import LogCapture, leaks, whole_text
-from services.calendar_writer.domain import LEASE, Standing
-from services.calendar_writer.handlers import forget_access, measure_open, write_entries
+from services.calendar_writer.desk import DetailsUnavailable
+from services.calendar_writer.domain import LEASE, Standing, tried
+from services.calendar_writer.handlers import write_entries
 from services.calendar_writer.placing import Job
+from services.calendar_writer.wiring import Questions
 from tests.contract.events.published import schema_accepts
 from tests.unit.calendar_writer.doubles import World, over, stands, world
 
@@ -158,7 +159,6 @@ class TestTrouble:
             (Unreachable("http-503", 7), Retry(Reason.PROVIDER_UNAVAILABLE, 7), "provider-unavailable"),
             (RateLimited("http-429"), Retry(Reason.RATE_LIMITED), "rate-limited"),
             (RateLimited("http-429", 42.5), Retry(Reason.RATE_LIMITED, 42.5), "rate-limited"),
-            (Unauthorized("http-401"), Retry(Reason.RECONNECT_NEEDED), "reconnect-needed"),
             (GrantDead("invalid-grant"), Retry(Reason.RECONNECT_NEEDED), "reconnect-needed"),
             (EgressRefused("not-allowed"), Retry(Reason.REFUSED_BY_PROVIDER), "refused-by-provider"),
         ],
@@ -183,8 +183,45 @@ class TestTrouble:
         assert write(made, "mine") == [Poison(error.reason)]
         assert told(made) == [("calendar-write-failed", error.reason)]
         assert made.effect("mine").standing is Standing.FAILED
-        assert write(made, "mine") == [DONE], "and not tried again by itself"
-        assert len(made.told.types) == 1
+        assert made.effect("mine").due is None, "and not tried again by itself"
+
+    def test_word_about_what_failed_means_try_again(self) -> None:
+        # That is what an operator's replay of the dead letter brings.
+        made = with_booking()
+        made.google.fail("put", Refused("http-400"), times=2)
+
+        assert [write(made, "mine"), write(made, "mine")] == [[Poison(Reason.REFUSED_BY_PROVIDER)]] * 2
+        assert len({event["id"] for event in made.told.events}) == 2, (
+            "each failure is told of, and known from the other"
+        )
+        assert write(made, "mine") == [DONE]
+        assert len(made.entries()) == 1
+
+    def test_of_several_events_about_one_booking_one_becomes_a_dead_letter(self) -> None:
+        made = with_booking()
+        made.google.fail("put", Refused("http-400"))
+
+        assert write(made, "mine", "mine", "mine") == [DONE, DONE, Poison(Reason.REFUSED_BY_PROVIDER)]
+
+    def test_what_goes_on_for_too_long_is_given_up(self) -> None:
+        made = with_booking()
+        made.google.fail("put", Unreachable("timeout"), times=3)
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        made.pass_time(72 * 3600 - 1)
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        made.pass_time(1)
+
+        assert write(made, "mine") == [Poison(Reason.ATTEMPTS_EXHAUSTED)]
+        assert told(made)[-1] == ("calendar-write-failed", "attempts-exhausted")
+        assert made.effect("mine").standing is Standing.FAILED
+        assert write(made, "mine") == [DONE], "an operator's replay begins anew"
+        assert made.google.created == 1
+
+    def test_an_open_circuit_is_obeyed(self) -> None:
+        made = with_booking()
+        made.google.fail("put", TryLater("circuit-open", 25))
+
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE, 25)]
 
     def test_an_entry_whose_texts_do_not_open_is_not_written_without_them(self) -> None:
         made = with_booking("mine", msgspec.structs.replace(stands(), entry=None))
@@ -192,10 +229,11 @@ class TestTrouble:
 
         assert write(made, "mine", "other") == [Poison(Reason.SEAL_UNREADABLE), DONE]
         assert len(made.entries()) == 1
+        assert ("calendar-write-failed", "seal-unreadable") in told(made)
 
     def test_a_foreign_entry_under_our_id_is_not_overwritten(self) -> None:
         made = with_booking()
-        id = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock()).event_id
+        id = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock(), 1).event_id
         made.google.add_outside(CALENDAR, SOON - HOUR, SOON, id)
 
         assert write(made, "mine") == [Poison(Reason.FOREIGN_ENTRY)]
@@ -256,39 +294,31 @@ class TestTrouble:
 
         assert seen == [False, True]
 
-    def test_a_token_that_was_not_accepted_is_asked_for_anew(self) -> None:
+    def test_a_token_that_was_not_accepted_is_asked_for_anew_at_once(self) -> None:
+        made = with_booking()
+        made.google.fail("put", Unauthorized("http-401"))
+
+        assert write(made, "mine") == [DONE]
+        assert made.grants.forgotten == [HOST]
+        assert told(made) == [("calendar-event-written", None)]
+
+    def test_a_token_that_is_never_accepted_is_tried_again_later(self) -> None:
         made = with_booking()
         made.google.expire(calendar_of(HOST).token or "")
 
         assert write(made, "mine") == [Retry(Reason.RECONNECT_NEEDED)]
-        assert made.grants.forgotten == [HOST]
+        assert told(made) == [("calendar-write-delayed", "reconnect-needed")]
         made.connect()
         assert write(made, "mine") == [DONE]
 
-    @pytest.mark.parametrize(
-        ("state", "reason"),
-        [
-            ("reconnect-needed", Reason.RECONNECT_NEEDED),
-            ("disconnected", Reason.RECONNECT_NEEDED),
-            ("connected", Reason.SERVICE_UNAVAILABLE),
-            ("unknown", Reason.SERVICE_UNAVAILABLE),
-        ],
-    )
-    def test_without_a_calendar_the_write_is_parked(self, state: HostState, reason: Reason) -> None:
-        made = with_booking()
-        made.grants.set_state(HOST, state)
-
-        assert write(made, "mine") == [Retry(reason)]
-        assert (made.google.calls, made.ledger.kept) == ([], {})
-        made.connect()
-        assert write(made, "mine") == [DONE]
-
-    def test_without_a_token_the_write_is_parked(self) -> None:
+    def test_without_a_token_for_the_moment_the_write_is_tried_again(self) -> None:
         made = with_booking()
         made.grants.connect(HOST, calendar_of(HOST, token=None))
 
         assert write(made, "mine") == [Retry(Reason.SERVICE_UNAVAILABLE)]
         assert made.google.calls == []
+        made.connect()
+        assert write(made, "mine") == [DONE]
 
     @pytest.mark.parametrize(("broken", "outcome"), [("details", ASLEEP), ("grants", ASLEEP), ("ledger", AWAY)])
     def test_without_the_others_all_are_put_off(self, broken: str, outcome: Outcome) -> None:
@@ -314,8 +344,8 @@ class TestTrouble:
     def test_what_another_worker_has_in_hand_is_left_to_it(self) -> None:
         made = with_booking()
         made.say("other", stands(start=SOON + HOUR))
-        theirs = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock())
-        made.ledger.begin([replace(theirs, busy_until=made.clock() + LEASE)], made.clock())
+        theirs = made.desk.new_effect(booking_id("mine"), HOST, calendar_of(HOST), made.clock(), 1)
+        made.ledger.begin([(tried(theirs, 2, made.clock()), ())], made.clock())
 
         assert write(made, "mine", "other") == [Retry(Reason.LOST_RACE), DONE]
         assert made.google.created == 1
@@ -326,6 +356,110 @@ class TestTrouble:
 
         assert write(made, "mine") == [DONE]
         assert made.ledger.outbox.waiting(made.clock() + HOUR, timedelta(0), 10)
+
+
+class TestBetweenReadingAndWriting:
+    """What the booking service says can change between the first look and the lease: it is asked again, and that counts."""
+
+    def test_a_cancellation_that_comes_between_leaves_no_entry_behind(self) -> None:
+        made = with_booking()
+        during(made, lambda: made.say("mine", over()))
+
+        assert write(made, "mine") == [DONE]
+        assert (made.entries(), made.google.calls, made.told.types) == ([], [], [])
+        assert made.effect("mine").standing is Standing.REMOVED
+
+    def test_a_new_time_that_comes_between_is_the_one_written(self) -> None:
+        made = with_booking()
+        during(made, lambda: made.say("mine", stands(3, start=SOON + HOUR)))
+
+        assert write(made, "mine") == [DONE]
+        assert [entry.span.start for entry in made.entries()] == [SOON + HOUR]
+        assert made.effect("mine").version == 3
+
+    def test_what_another_worker_did_between_is_not_done_again(self) -> None:
+        made = with_booking()
+        begin = made.ledger.begin
+
+        def overtaken(*given: Any) -> set[str]:
+            made.ledger.begin = begin  # type: ignore[method-assign]  # only the first time
+            write(made, "mine")  # another replica's whole write
+            return begin(*given)
+
+        made.ledger.begin = overtaken  # type: ignore[method-assign, assignment]  # to come in between
+        assert write(made, "mine") == [Retry(Reason.LOST_RACE)]
+        assert made.google.calls == [("put", CALENDAR)]
+        assert write(made, "mine") == [DONE]
+
+    def test_a_booking_service_that_goes_between_is_not_one_that_knows_nothing(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", stands(3))
+        during(made, lambda: setattr(made.details, "away", True))
+
+        assert write(made, "mine") == [Retry(Reason.SERVICE_UNAVAILABLE)]
+        assert len(made.entries()) == 1
+        made.details.away = False
+        assert write(made, "mine") == [DONE], "the lease was given back"
+        assert made.effect("mine").version == 3
+
+
+def during(made: World, happens: Callable[[], None]) -> None:
+    """Let something happen just when the lease is taken."""
+    begin = made.ledger.begin
+
+    def beginning(*given: Any) -> set[str]:
+        made.ledger.begin = begin  # type: ignore[method-assign]  # only the first time
+        happens()
+        return begin(*given)
+
+    made.ledger.begin = beginning  # type: ignore[method-assign, assignment]  # to come in between
+
+
+class TestErased:
+    def test_an_entry_of_a_booking_that_is_not_known_any_more_is_removed(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        del made.details.said[booking_id("mine")]
+
+        assert write(made, "mine") == [DONE]
+        assert made.entries() == []
+        assert told(made)[-1] == ("calendar-event-removed", None)
+
+    def test_so_is_one_that_nobody_knows_to_be_there(self) -> None:
+        made = with_booking()
+        made.google.put = lost(made.google.put)  # type: ignore[method-assign]  # it took effect, and nobody knows
+        write(made, "mine")
+        del made.google.put
+        del made.details.said[booking_id("mine")]
+
+        assert write(made, "mine") == [DONE]
+        assert made.entries() == []
+
+    def test_a_cancelled_booking_whose_insert_was_unclear_is_looked_for_and_removed(self) -> None:
+        made = with_booking()
+        made.google.put = lost(made.google.put)  # type: ignore[method-assign]  # it took effect, and nobody knows
+        write(made, "mine")
+        del made.google.put
+        made.say("mine", over())
+
+        assert write(made, "mine") == [DONE]
+        assert made.entries() == []
+
+    def test_a_booking_service_that_is_silent_is_not_one_that_knows_nothing(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.details.away = True
+
+        assert write(made, "mine") == [ASLEEP]
+        assert len(made.entries()) == 1
+
+    def test_nor_is_an_answer_that_leaves_a_booking_out(self) -> None:
+        questions = Questions(cast("Ask", lambda *_: {booking_id("other"): None}))
+
+        with pytest.raises(DetailsUnavailable):
+            questions([booking_id("mine"), booking_id("other")])
+        assert questions([booking_id("other")]) == {booking_id("other"): None}
 
 
 def lost(put: Callable[..., Any]) -> Callable[..., Any]:
@@ -372,7 +506,7 @@ class TestBatches:
 
         assert write(made, *names) == [
             Retry(Reason.RATE_LIMITED, 9), DONE, DONE, Poison(Reason.REFUSED_BY_PROVIDER),
-            Retry(Reason.RECONNECT_NEEDED), DONE, DONE, DONE,
+            DONE, DONE, DONE, DONE,
         ]  # fmt: skip
         assert len(made.told.flights) == 1
 
@@ -402,34 +536,6 @@ class TestBatches:
 
         assert len(made.grants.asked) == 1
         assert len(made.entries()) == 20
-
-
-def test_the_oldest_open_entry_is_measured() -> None:
-    made = with_booking()
-    made.google.fail("put", RateLimited("http-429"))
-    write(made, "mine")
-    made.pass_time(300)
-
-    assert measured(made) == 300
-    write(made, "mine")
-    assert measured(made) == 0
-    made.ledger.away = True
-    measure_open(made.ledger, made.clock())
-
-
-def measured(made: World) -> float:
-    measure_open(made.ledger, made.clock())
-    return REGISTRY.get_sample_value("valet_calendar_effect_oldest_seconds") or 0.0
-
-
-def test_a_change_of_connection_is_noticed() -> None:
-    made = world()
-    fact = CalendarConnected(
-        host=HOST, provider="google", connection=connection_id("one"), reason=Reason.RECONNECT_NEEDED
-    )
-
-    assert forget_access([incoming(fact)], made.desk) == [DONE]
-    assert made.grants.forgotten == [HOST]
 
 
 def test_nothing_personal_is_told_logged_or_shown(log: LogCapture) -> None:

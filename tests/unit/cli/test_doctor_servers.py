@@ -58,8 +58,8 @@ def test_queues_are_judged_by_who_consumes_and_dead_letters_by_their_number(monk
     there = {
         "booking.hold-bookings": (0, 1),
         "booking.decide-holds": (7, 0),
-        "dead.booking": (2, 0),
-        "dead.availability": (0, 0),
+        "dead-letters.booking": (2, 0),
+        "dead-letters.availability": (0, 0),
         **{question.name: (0, 2) for question in bus.QUESTIONS if question.service != "auth"},
     }
     monkeypatch.setattr(Link, "open", lambda self, **_: SimpleNamespace(release=lambda: None))

@@ -52,7 +52,7 @@ def test_a_stretch_over_midnight_stands_under_both_days() -> None:
 
 def test_a_day_on_which_the_clocks_change_is_whole() -> None:
     found = slots_of(("2030-03-10T05:00:00Z", "2030-03-11T04:00:00Z"))
-    (stretch,) = list(views.by_day(found, NEW_YORK))
+    (stretch,) = list(views.by_day(found.slots, NEW_YORK))
     assert (stretch[1].timestamp() - stretch[0].timestamp()) / 3600 == 23
 
 

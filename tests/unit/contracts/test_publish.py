@@ -6,6 +6,7 @@ import pytest
 
 from libs.contracts import publish
 from libs.contracts.events import TYPES
+from libs.contracts.questions import PUBLIC
 
 
 def test_writes_one_schema_per_type_and_one_for_the_envelope(tmp_path: Path) -> None:
@@ -14,7 +15,10 @@ def test_writes_one_schema_per_type_and_one_for_the_envelope(tmp_path: Path) -> 
     # When the schemas are published
     assert publish.main([], folder) == 0
     # Then each type has its file, and a second look finds nothing to do
-    assert {path.stem for path in folder.iterdir()} == {*TYPES, "envelope"}
+    assert {path.stem for path in folder.glob("*.json")} == {*TYPES, "envelope"}
+    sides = ("asked", "answered")
+    questions = {f"{name}.{side}.json" for name in PUBLIC for side in sides}
+    assert {path.name for path in (folder / "questions").iterdir()} == questions
     assert publish.main(["--check"], folder) == 0
 
 

@@ -24,6 +24,7 @@ def message(body: bytes | None = None, **given: Any) -> Raw:
     """A message; every field can be given."""
     fields: dict[str, Any] = {
         "tag": next(_tags), "content_type": codec.STRUCTURED, "headers": {}, "encoding": None, "returned": 0,
+        "exchange": "events", "routing_key": "booking-requested",
     }  # fmt: skip
     return Raw(body=structured() if body is None else body, **{**fields, **given})
 

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from libs.contracts import codec
 from libs.contracts.events import BookingRequested
 from libs.contracts.reasons import Reason
-from libs.messaging import intake
+from libs.messaging import intake, topology
 from libs.messaging.delivery import Incoming, Malformed
 from libs.messaging.intake import MOST_ATTEMPTS, POISONOUS, Raw, Unfit
 from libs.testing.events import CANARIES, held, requested
 from libs.testing.leaks import leaks
 from tests.unit.messaging.messages import NOW, SOURCE, binary, message, structured
 
-TYPES = ("booking-requested",)
+QUEUE = topology.Queue("booking", "hold-bookings", ("booking-requested",))
 MOST = 10_000
 
 
 def read(raw: Raw, **given: Any) -> Any:
-    return intake.read(raw, TYPES, MOST, **given)
+    return intake.read(raw, QUEUE, MOST, **given)
 
 
 def test_a_structured_event_is_read() -> None:
@@ -134,11 +134,34 @@ class TestCounting:
         assert message(headers={intake.FIRST_SEEN: 1_600_000_000_123}).first_seen.timestamp() == 1_600_000_000.123
 
 
+@pytest.mark.parametrize(
+    ("exchange", "key"),
+    [
+        ("", "booking.hold-bookings"),
+        ("events", "hold-approved"),
+        ("events", "booking.hold-bookings"),
+        ("retry", "booking.decide-holds"),
+        ("retry", "booking-requested"),
+        ("dead", "booking"),
+        ("amq.topic", "booking-requested"),
+    ],
+)
+def test_what_came_past_the_checks_of_the_broker_is_unfit(exchange: str, key: str) -> None:
+    item = read(message(exchange=exchange, routing_key=key))
+
+    assert item == Unfit(Reason.WRONG_ROUTE, "r-1", SOURCE, "booking-requested")
+
+
+def test_what_was_put_off_comes_by_another_exchange() -> None:
+    assert isinstance(read(message(exchange="retry", routing_key="booking.hold-bookings")), Incoming)
+
+
 class FakeMessage:
     """As much of py-amqp's message as is looked at."""
 
     def __init__(self, body: Any, **properties: Any) -> None:
         self.body, self.properties, self.delivery_tag = body, properties, 5
+        self.delivery_info = {"exchange": "events", "routing_key": "booking-requested"}
 
 
 def test_what_is_needed_of_the_message_is_taken() -> None:
@@ -155,6 +178,7 @@ def test_what_is_needed_of_the_message_is_taken() -> None:
 
     assert (raw.tag, raw.body, raw.content_type, raw.encoding, raw.returned) == (5, b"body", "a/b", "utf-8", 2)
     assert (raw.reply_to, raw.correlation_id) == ("there", "c-1")
+    assert (raw.exchange, raw.routing_key) == ("events", "booking-requested")
     assert intake.raw(FakeMessage("text", application_headers=None)).body == b"text"
 
 

@@ -42,11 +42,11 @@ def event(id: str, **given: Any) -> Raw:
 
 
 def letters(publisher: FlightRecorder) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(m.body) for m in publisher.sent if m.exchange == topology.DEAD]
+    return [msgspec.json.decode(m.body) for m in publisher.sent if m.exchange == topology.LETTERS]
 
 
 def delayed(publisher: FlightRecorder) -> list[Outgoing]:
-    return [m for m in publisher.sent if m.exchange != topology.DEAD]
+    return [m for m in publisher.sent if m.exchange != topology.LETTERS]
 
 
 class TestPlan:
@@ -65,7 +65,7 @@ class TestPlan:
 
         (out,) = publisher.sent
         assert settled.acknowledge == [raw.tag]
-        assert (out.exchange, out.routing_key, out.mandatory) == ("later.30s", "booking.hold-bookings", True)
+        assert (out.exchange, out.routing_key, out.mandatory) == ("delay.30s", "booking.hold-bookings", True)
         assert (out.body, out.content_type) == (raw.body, raw.content_type)
         assert 20_000 <= (out.expiration or 0) <= 30_000
         assert out.headers == {
@@ -97,7 +97,7 @@ class TestPlan:
 
         assert settled.acknowledge == [raw.tag for raw in batch]
         assert len(publisher.flights) == 1
-        assert [m.exchange for m in publisher.sent] == ["later.1s", topology.DEAD, topology.DEAD]
+        assert [m.exchange for m in publisher.sent] == ["delay.1s", topology.LETTERS, topology.LETTERS]
 
     def test_a_handler_is_not_given_what_is_unfit(self) -> None:
         seen: list[str] = []
@@ -238,12 +238,14 @@ class TestDeadLetters:
     def test_a_fact_is_kept_in_the_clear_as_far_as_it_is_known(self) -> None:
         publisher = FlightRecorder()
         body = structured(held("mine"), "h-1").replace(b'"version":1', b'"version":1,"note":"ada@example.com \xff"')
-        worker(by_id({"h-1": Poison(Reason.FOREIGN_ENTRY)}), publisher, sealer=lambda: SEAL)([message(body)])
+        worker(by_id({"h-1": Poison(Reason.FOREIGN_ENTRY)}), publisher, sealer=lambda: SEAL)(
+            [message(body, routing_key="booking-held")]
+        )
 
         (letter,) = letters(publisher)
         event_ = msgspec.json.decode(letter["body"])
         assert (event_["id"], event_["type"], event_["traceparent"]) == ("h-1", "booking-held", "00-trace")
-        assert intake.read(message(letter["body"].encode()), QUEUE.types, 10_000) is not None
+        assert intake.read(message(letter["body"].encode()), QUEUE, 10_000) is not None
         assert not leaks(whole_text(publisher.sent), CANARIES)
 
     @pytest.mark.parametrize(

@@ -1,32 +1,33 @@
-"""A mailbox is asked a few things at once, and no more."""
+"""A mailbox is asked a few things at once, and no more; and every call of the port goes through its guard."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
-from libs.contracts.events import Provider
-from libs.providers.adapters import Limited
+from libs.config.settings import Settings
+from libs.providers.adapters import Guarded, calendars
 from libs.providers.errors import TryLater
 from libs.providers.limits import KeyedLimiter
-from libs.providers.port import Busy, Entry, Interval, Placed, Unreadable
+from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Unreadable
+from libs.testing.calendars import CalendarDouble
 
 NOW = datetime(2030, 1, 7, tzinfo=UTC)
 WINDOW = Interval(NOW, NOW)
+ENTRY = Entry("e1", "t1", "m1", NOW, NOW, "Ada Example", "")
 
 
-class Crowded:
+class Crowded(CalendarDouble):
     """A calendar that counts how many are inside at once, and lets nobody out until told."""
 
-    provider: Provider = "microsoft"
-
     def __init__(self) -> None:
+        super().__init__("microsoft")
         self.inside = 0
         self.most = 0
         self.out = threading.Event()
-        self._lock = threading.Lock()
 
     def busy(self, token: str, calendars: Sequence[str], window: Interval) -> Mapping[str, Busy | Unreadable]:
         with self._lock:
@@ -37,38 +38,70 @@ class Crowded:
             self.inside -= 1
         return {}
 
-    def put(self, token: str, calendar: str, entry: Entry) -> Placed:
-        raise NotImplementedError
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
-        raise NotImplementedError
+def limited(calendar: Calendar, limit: int, patience: float) -> Guarded:
+    limiter = KeyedLimiter(limit)
+    return Guarded(calendar, lambda token: limiter.slot(token, patience))
 
 
-def test_four_at_once_per_mailbox() -> None:
+def test_only_so_many_at_once_per_mailbox() -> None:
     # given a mailbox, asked twelve things at once
     crowded = Crowded()
-    limited = Limited(crowded, KeyedLimiter(4), 5)
+    behind = limited(crowded, 2, 5)
     with ThreadPoolExecutor(12) as pool:
-        asked = [pool.submit(limited.busy, "token", ["primary"], WINDOW) for _ in range(12)]
+        asked = [pool.submit(behind.busy, "token", ["primary"], WINDOW) for _ in range(12)]
         crowded.out.wait(0.3)
-        # then four are let in, the others after them
-        assert crowded.inside == 4
+        # then two are let in, the others after them
+        assert crowded.inside == 2
         crowded.out.set()
         assert [question.result() for question in asked] == [{}] * 12
-    assert crowded.most == 4
+    assert crowded.most == 2
 
 
 def test_who_waits_too_long_is_told_to_come_later() -> None:
     # given a mailbox with nobody leaving
     crowded = Crowded()
-    limited = Limited(crowded, KeyedLimiter(1), 0.1)
+    behind = limited(crowded, 1, 0.1)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(limited.busy, "token", ["primary"], WINDOW)
+        first = pool.submit(behind.busy, "token", ["primary"], WINDOW)
         while not crowded.inside:
             crowded.out.wait(0.01)
         # then the next is told, and another mailbox is not held up by it
         with pytest.raises(TryLater):
-            limited.busy("token", ["primary"], WINDOW)
+            behind.busy("token", ["primary"], WINDOW)
         crowded.out.set()
         assert first.result() == {}
-        assert limited.busy("another", ["primary"], WINDOW) == {}
+        assert behind.busy("another", ["primary"], WINDOW) == {}
+
+
+def test_every_call_goes_through_the_guard_and_arrives() -> None:
+    # given a calendar behind a guard that notes who comes
+    double, seen = CalendarDouble("microsoft"), list[str]()
+    double.add_calendar("primary", "token")
+
+    @contextmanager
+    def noting(token: str) -> Iterator[None]:
+        seen.append(token)
+        yield
+
+    behind = Guarded(double, noting)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: behind.busy("token", ["primary"], WINDOW),
+        lambda: behind.put("token", "primary", ENTRY),
+        lambda: behind.look("token", "primary", ENTRY),
+        lambda: behind.discard("token", "primary", ENTRY, "other"),
+        lambda: behind.remove("token", "primary", ENTRY),
+    )
+    # when each is called once
+    answers = [call() for call in calls]
+    # then each has passed the guard and reached the calendar, and brought its answer back
+    assert seen == ["token"] * 5
+    assert [name for name, _ in double.calls] == ["busy", "put", "look", "discard", "remove"]
+    assert answers[1:2] == [Placed("e1", created=True)]
+    assert answers[3:] == [False, True]
+    assert behind.provider == "microsoft"
+
+
+def test_there_is_an_adapter_for_each_provider() -> None:
+    found = calendars(Settings())
+    assert {name: adapter.provider for name, adapter in found.items()} == {"google": "google", "microsoft": "microsoft"}

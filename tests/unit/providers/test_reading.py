@@ -60,6 +60,8 @@ def test_retry_after_in_seconds_and_as_a_date() -> None:
         (403, "forbiddenForNonOrganizer", Refused, None),
         (429, "rateLimitExceeded", RateLimited, None),
         (400, "invalid", Refused, None),
+        (409, "conflict", TryLater, None),
+        (412, "conditionNotMet", TryLater, None),
         (500, "backendError", Unreachable, None),
         (503, "backendError", Unreachable, None),
     ],
@@ -86,7 +88,10 @@ def test_googles_retry_after_wins() -> None:
         (423, Unreachable),
         (429, RateLimited),
         (503, Unreachable),
-        (507, RateLimited),
+        (507, TryLater),
+        (509, RateLimited),
+        (409, TryLater),
+        (412, TryLater),
     ],
 )
 def test_graphs_errors(status: int, kind: type[ProviderError]) -> None:

@@ -7,8 +7,21 @@ from prometheus_client.metrics import MetricWrapperBase
 from libs.telemetry import metrics
 
 ALL = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
-LABELS = {"queue", "type", "outcome", "reason", "collection", "question", "provider", "operation", "why"}
-UNITS = ("_seconds", "_events", "_bytes", "_total", "_info", "_up", "_flight", "_left_events")
+LABELS = {
+    "queue", "type", "outcome", "reason", "collection", "question", "provider", "operation", "why", "standing", "finding"
+}  # fmt: skip
+UNITS = (
+    "_seconds",
+    "_events",
+    "_bytes",
+    "_total",
+    "_info",
+    "_up",
+    "_flight",
+    "_left_events",
+    "_effects",
+    "_connections",
+)
 
 
 def named(metric: MetricWrapperBase) -> str:

@@ -1,0 +1,78 @@
+"""Hears what becomes of bookings.
+
+The queue is durable: what Valet says while this site restarts waits there, so that a visitor who is watching their status
+page sees the outcome all the same. Whoever runs two of these needs a queue for each, or a memory they share.
+"""
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kombu import Connection, Consumer, Message, Queue, binding
+
+from example_site.bus import EVENTS, TROUBLE, Bus
+from example_site.memory import TYPES, Memory
+
+ARGUMENTS: Final[dict[str, Any]] = {
+    "x-queue-type": "quorum",
+    "x-message-ttl": 24 * 3600 * 1000,  # milliseconds; by then nobody watches a status page any more
+    "x-expires": 7 * 24 * 3600 * 1000,  # a site that never comes back leaves nothing behind
+    "x-max-length": 100_000,
+}
+PREFETCH: Final = 200
+PAUSES: Final[Sequence[float]] = (0.5, 1, 2, 5, 10)  # seconds before each further try to connect
+HEARTBEAT: Final = 10  # seconds
+
+log = logging.getLogger("example_site")
+
+
+class Listener:
+    """A thread that consumes for as long as the site runs, and connects anew when the bus is lost."""
+
+    def __init__(self, bus: Bus, queue: str, memory: Memory) -> None:
+        bindings = [binding(EVENTS, routing_key=kind) for kind in TYPES]
+        self._queue = Queue(queue, bindings=bindings, durable=True, queue_arguments=ARGUMENTS)
+        self._bus = bus
+        self._memory = memory
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+        self.ready = threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop listening; what is in hand is finished."""
+        self._ended.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._ended.is_set():
+            try:
+                with contextlib.closing(self._bus.open(HEARTBEAT)) as connection:
+                    failures = 0
+                    self._listen(connection)
+            except TROUBLE as error:
+                log.warning("the bus is lost: %s; trying again", type(error).__name__)
+            self.ready.clear()
+            self._ended.wait(PAUSES[min(failures, len(PAUSES) - 1)])
+            failures += 1
+
+    def _listen(self, connection: Connection) -> None:
+        with Consumer(connection.channel(), [self._queue], on_message=self._hear, prefetch_count=PREFETCH):
+            self.ready.set()
+            while not self._ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=1)
+                connection.heartbeat_check()
+
+    def _hear(self, message: Message) -> None:
+        try:
+            self._memory.hear(json.loads(message.body))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("a message is no event that can be read: %s", type(error).__name__)
+        message.ack()

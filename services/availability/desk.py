@@ -1,0 +1,53 @@
+"""What the use cases of availability work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from libs.contracts.reasons import Reason
+from libs.messaging.grants import Grants
+from libs.mongo.outbox import Sends
+from services.availability.agenda import Agenda
+from services.availability.reading import Reader
+from services.availability.rulebook import RuleBook
+from services.availability.store import AnswerBook
+
+NOT_CONNECTED: dict[str, Reason] = {
+    "unknown": Reason.UNKNOWN_HOST,
+    "invited": Reason.HOST_NOT_CONNECTED,
+    "disconnected": Reason.HOST_NOT_CONNECTED,
+}
+"""States of a host in which there is nothing to read, and what is said then."""
+
+
+class BadQuestion(Exception):
+    """A question that cannot be answered as it is; the text names what is wrong and what to do."""
+
+
+class NotNow(Exception):
+    """A question that cannot be answered at the moment; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds for every booking of this installation, whatever its host's rules: the same as booking's."""
+
+    grid_minutes: int
+    longest: timedelta
+    horizon: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`hold` is how long a booking is held for us; `relay` empties the outbox of answers, `rules_relay` that of rules."""
+
+    grants: Grants
+    reader: Reader
+    answers: AnswerBook
+    rules: RuleBook
+    agenda: Agenda
+    relay: Sends
+    rules_relay: Sends
+    limits: Limits
+    hold: timedelta
+    clock: Callable[[], datetime]

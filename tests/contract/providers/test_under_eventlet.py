@@ -1,0 +1,105 @@
+"""The clients under eventlet's monkey patch, as nameko runs them, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+from tests.contract.providers.sandbox_rigs import GoogleRig
+
+UNDER_EVENTLET = """
+import eventlet; eventlet.monkey_patch()
+import sys, time
+from datetime import timedelta
+from pathlib import Path
+from libs.config.settings import Settings
+from libs.providers.egress import Door
+from libs.providers.errors import Unreachable
+from libs.providers.google import GoogleCalendar
+from libs.providers.port import Busy, Interval
+from tests.contract.providers.rigs import DAY, at, entry
+api, ca, token = sys.argv[1:]
+settings = Settings(ca_bundle=Path(ca), google_api_url=api, provider_timeout=3, connect_timeout=3)
+calendar = GoogleCalendar(Door(settings), settings)
+window = Interval(DAY, DAY + timedelta(days=1))
+def busy(_):
+    try:
+        return isinstance(calendar.busy(token, ["primary"], window)["primary"], Busy)
+    except Unreachable as error:
+        return error.label
+began = time.monotonic()
+found = list(eventlet.GreenPool(20).imap(busy, range(20)))
+took = time.monotonic() - began
+calendar.put(token, "primary", entry(at(10), at(11)))
+print(found.count(True), found.count("timed-out"), took < 6)
+"""
+
+
+def test_under_eventlets_monkey_patch(google: GoogleRig) -> None:
+    google.admin.add_fault("google.freeBusy", "slow-body", count=5)
+    google.admin.add_fault("google.freeBusy", "timeout-before", seconds=15, count=5)
+    arguments = [google.settings.google_api_url, google.ca, google.token]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", UNDER_EVENTLET, *arguments],
+        env={**os.environ, "EVENTLET_NO_GREENDNS": "yes"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["10", "10", "True"], done.stderr
+    assert len(google.ours()) == 1
+
+
+BREAKER_UNDER_EVENTLET = """
+import eventlet; eventlet.monkey_patch()
+import sys, time
+from datetime import timedelta
+from pathlib import Path
+from libs.config.settings import Settings
+from libs.providers.adapters import calendars
+from libs.providers.errors import TryLater, Unreachable
+from libs.providers.port import Busy, Interval
+from tests.contract.providers.rigs import DAY
+api, ca, token = sys.argv[1:]
+settings = Settings(ca_bundle=Path(ca), google_api_url=api, provider_timeout=3, connect_timeout=3)
+calendar = calendars(settings)["google"]
+window = Interval(DAY, DAY + timedelta(days=1))
+def busy(_):
+    try:
+        return "read" if isinstance(calendar.busy(token, ["primary"], window)["primary"], Busy) else "unread"
+    except TryLater as error:
+        return "late" if isinstance(error, Unreachable) else error.label
+def many():
+    found = list(eventlet.GreenPool(10).imap(busy, range(10)))
+    return {label: found.count(label) for label in sorted(set(found))}
+print(many(), many())
+eventlet.sleep(5.1)
+print(many(), many())
+"""
+
+
+def test_the_circuit_breaker_under_eventlets_monkey_patch(google: GoogleRig) -> None:
+    # given a provider that lets the first ten calls hang, all of them under way at once
+    google.admin.add_fault("google.freeBusy", "timeout-before", seconds=15, count=10)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            BREAKER_UNDER_EVENTLET,
+            google.settings.google_api_url,
+            google.ca,
+            google.token,
+        ],
+        env={**os.environ, "EVENTLET_NO_GREENDNS": "yes"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # then the next ten do not leave the house; after the pause one goes ahead as a probe, and then all
+    assert done.stdout.splitlines() == [
+        "{'late': 10} {'circuit-open': 10}",
+        "{'circuit-open': 9, 'read': 1} {'read': 10}",
+    ], done.stderr

@@ -1,0 +1,20 @@
+"""Random lives in memory: many, quick, and shrunk to the shortest that goes wrong."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import pytest
+
+from tests.model.life import Life
+from tests.model.machine import Lives, how_long
+from tests.model.memory import MemoryLife
+
+
+class InMemory(Lives):
+    begin: ClassVar[Callable[[], Life]] = MemoryLife
+
+
+@pytest.mark.timeout(900)
+def test_in_the_end_the_calendar_equals_the_store() -> None:
+    InMemory.TestCase.settings = how_long(examples=60, steps=40)
+    InMemory.TestCase().runTest()

@@ -1,0 +1,50 @@
+"""What the wiring makes of settings, and how the service talks to itself."""
+
+from datetime import timedelta
+
+import pytest
+
+from libs.config.settings import Settings
+from libs.messaging import topology
+from libs.messaging.errors import BusUnavailable
+from libs.testing.bus import FlightRecorder
+from libs.testing.clock import START
+from libs.testing.events import HOST, booking_id
+from libs.testing.grants import calendar_of
+from services.calendar_writer.outgoing import reminder
+from services.calendar_writer.service import CalendarWriterService
+from services.calendar_writer.wiring import ENTRIES, EffectMaker, Reminders, rhythm_of
+
+EFFECT = EffectMaker(b"made-up secret of the entries")(booking_id("mine"), HOST, calendar_of(HOST), START)
+
+
+def test_reminders_go_into_the_queue_of_the_writer_itself() -> None:
+    bus = FlightRecorder()
+    method = CalendarWriterService.write_entries.__name__
+
+    assert Reminders(bus)([reminder(EFFECT, START)])
+    (sent,) = bus.sent
+    assert sent.routing_key == ENTRIES == f"{CalendarWriterService.name}.{method.replace('_', '-')}"
+    assert (sent.exchange, sent.mandatory) == (topology.LADDER[0].exchange, True)
+    assert sent.expiration is not None
+    assert sent.expiration <= 10, "at once"
+
+
+def test_what_the_bus_does_not_take_is_left_to_the_sweep() -> None:
+    bus = FlightRecorder()
+    bus.trouble = BusUnavailable("made-up")
+
+    assert not Reminders(bus)([reminder(EFFECT, START)])
+
+
+@pytest.mark.parametrize("timeout", [5.0, 10.0])
+def test_the_settings_are_the_rhythm(timeout: float) -> None:
+    settings = Settings(write_patience_hours=2, reconcile_seconds=3, reconcile_days=4, provider_timeout=timeout)
+    rhythm = rhythm_of(settings)
+
+    assert (rhythm.patience, rhythm.every, rhythm.ahead) == (
+        timedelta(hours=2),
+        timedelta(seconds=3),
+        timedelta(days=4),
+    )
+    assert rhythm.lease == timedelta(seconds=6 * timeout)
