@@ -6,10 +6,10 @@ UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
 ONCE ?=
 export ONCE
 
-.PHONY: help setup check test run stop clean lock
+.PHONY: help setup check test run stop clean lock model bench-slots
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make this machine ready: .venv, RabbitMQ, what mongod needs (done by the others when needed)
 	@sh deploy/local/bootstrap.sh
@@ -23,6 +23,14 @@ check: setup ## Lint, format, types, and the rules of who may import whom
 test: ## All tests, on a real RabbitMQ, MongoDB and browser; two at a time, each with servers of its own
 	@sh deploy/local/bootstrap.sh --browser
 	@.venv/bin/pytest -n 2 --dist loadfile
+
+model: ## Random lives of calendars and bookings, many more than in `make test`; LIVES=1000 in memory, REAL=50 on the real stack
+	@sh deploy/local/bootstrap.sh
+	@VALET_MODEL_LIVES=$(or $(LIVES),1000) .venv/bin/pytest tests/model/test_memory.py
+	@VALET_MODEL_LIVES=$(or $(REAL),50) VALET_MODEL_KILLS=1 .venv/bin/pytest tests/model/test_real.py
+
+bench-slots: setup ## How fast free times are found, beside a plain sort-and-merge in the same run
+	@$(PYTHON) -m tests.bench.slots
 
 run: setup ## The main job, live, on this machine; Ctrl-C stops everything. ONCE=1: print lines and end
 	@$(PYTHON) -m deploy.demo

@@ -96,6 +96,22 @@ class Host(msgspec.Struct, frozen=True):
     connections: tuple[Connection, ...] = ()
 
 
+class EndedConnection(msgspec.Struct, frozen=True):
+    """What became of a connection that was ended. `remove_at` is where its person removes what is left."""
+
+    connection: str
+    provider: str
+    revocation: str
+    remove_at: tuple[str, ...] = ()
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The connections of a host that were ended."""
+
+    host: str
+    connections: tuple[EndedConnection, ...] = ()
+
+
 class LifeStep(msgspec.Struct, frozen=True):
     """One line of a connection's history."""
 

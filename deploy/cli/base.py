@@ -37,6 +37,7 @@ app = typer.Typer(
 
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="The host, such as dr-example.", show_default=False)]
 BookingArgument = Annotated[str, typer.Argument(metavar="BOOKING", help="The booking's id, bk_…", show_default=False)]
+LONGEST_MINUTES = 1440  # longer than any installation lets a booking be
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 

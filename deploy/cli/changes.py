@@ -13,7 +13,7 @@ import typer
 
 from deploy.cli import given
 from deploy.cli.asking import Booking, Questions, understood
-from deploy.cli.base import ANYWHERE, EXIT_CODES, BookingArgument, app, ask, bus_settings, screen_of
+from deploy.cli.base import ANYWHERE, EXIT_CODES, LONGEST_MINUTES, BookingArgument, app, ask, bus_settings, screen_of
 from deploy.cli.change import KINDS, Asked, Change
 from deploy.cli.errors import ExitCode, Trouble
 from deploy.cli.follow import Desk, Ear
@@ -71,7 +71,9 @@ def move(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be t
     context: typer.Context,
     booking: BookingArgument,
     start: Annotated[str, typer.Argument(metavar="START", help="A time; without offset, by the clocks of --zone.")],
-    minutes: Annotated[int | None, typer.Option(min=1, help="How long.  [default: as long as it is]")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=LONGEST_MINUTES, help="How long.  [default: as long as it is]")
+    ] = None,
     zone: Annotated[str, typer.Option(help="The time zone of a time without offset.")] = "UTC",
     id: IdOption = None,
     source: SourceOption = SOURCE,

@@ -11,7 +11,17 @@ from rich.console import Group, RenderableType
 
 from deploy.cli import environment, given, views, wish
 from deploy.cli.asking import Booking, ConnectLink, Host, LifeStep, Slots, TeamSlots, understood
-from deploy.cli.base import ANYWHERE, EXIT_CODES, BookingArgument, HostArgument, app, ask, next_minute, screen_of
+from deploy.cli.base import (
+    ANYWHERE,
+    EXIT_CODES,
+    LONGEST_MINUTES,
+    BookingArgument,
+    HostArgument,
+    app,
+    ask,
+    next_minute,
+    screen_of,
+)
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.screen import Screen
 
@@ -113,7 +123,9 @@ def book(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be t
     email: Annotated[str, typer.Option(help="The invitee's e-mail address.", show_default=False)],
     zone: Annotated[str, typer.Option(help="The invitee's time zone, such as America/New_York.", show_default=False)],
     end: Annotated[str | None, typer.Argument(metavar="END", help="A time; or give --minutes.")] = None,
-    minutes: Annotated[int | None, typer.Option(min=1, help="How long, instead of END.", show_default=False)] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=LONGEST_MINUTES, help="How long, instead of END.", show_default=False)
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(metavar="QUESTION=ANSWER", help="An answer of the invitee's; may be repeated.")
     ] = None,

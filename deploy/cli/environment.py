@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from deploy.cli.errors import Trouble
+from deploy.cli.errors import Misuse, Trouble
 from libs.config.settings import PREFIX, Settings, SettingsError, load
 
 MARK = f"{PREFIX}AMQP_URL"
@@ -18,7 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def complete(environ: MutableMapping[str, str], given: Path | None) -> Path | None:
     """Fill in VALET_* settings from `given`, or from the local stack's file where VALET_AMQP_URL is absent.
 
-    What the environment says already stays. The file that was used, or None. Raises Trouble if `given` cannot be read.
+    What the environment says already stays. The file that was used, or None. Raises Misuse if
+    `given` cannot be read, Trouble if the local stack's cannot.
     """
     file = given or (None if environ.get(MARK) else _local())
     if file is None:
@@ -26,7 +27,8 @@ def complete(environ: MutableMapping[str, str], given: Path | None) -> Path | No
     try:
         found = parse(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise Trouble(f"the settings file {file} cannot be read", "name a file of lines like VALET_X=value") from None
+        kind = Misuse if given else Trouble
+        raise kind(f"the settings file {file} cannot be read", "name a file of lines like VALET_X=value") from None
     for name, value in found.items():
         environ.setdefault(name, value)
     return file

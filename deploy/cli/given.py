@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     "--connection": (_Connection, "use the id that `valet hosts` shows, cn_ and 26 letters and digits"),
     "--title": (Title, "give 1 to 200 characters"),
 }
+EARLIEST, LATEST = 1900, 9000  # years
 ADDRESS = "give an e-mail address, such as ada@example.com"
 
 
@@ -63,6 +64,8 @@ def instant(what: str, text: str, where: ZoneInfo | None, *, day_is_enough: bool
         raise Misuse(f"{what} is not a time", form) from None
     if len(text.strip()) <= 10 and not day_is_enough:
         raise Misuse(f"{what} is a day without a time", form)
+    if not EARLIEST <= at.year <= LATEST:  # beyond, sums of times no longer fit into a calendar
+        raise Misuse(f"{what} is not a time of these days", form)
     if at.tzinfo is not None:
         return at.astimezone(UTC)
     if where is None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from deploy.cli import given, rules, views
-from deploy.cli.asking import ConnectLink, understood
+from deploy.cli.asking import ConnectLink, Ended, understood
 from deploy.cli.base import ANYWHERE, HostArgument, YesOption, app, ask, group, screen_of
 from deploy.cli.dead import confirmed
 from deploy.cli.errors import Misuse
@@ -16,6 +16,12 @@ from deploy.cli.screen import Screen
 from libs.contracts.questions import HostCalendar, HostRules, StandingRules
 
 host_app = group("host", "When a host may be booked: hours, buffers, notice, limits.")
+REVOCATION = {
+    "revoked": "revoked",
+    "not-offered": "nothing to revoke with, there is no such thing",
+    "not-reached": "not reached, so not revoked",
+    "nothing-left": "it was over already",
+}
 CalendarOption = typer.Option(metavar="CONNECTION[:CALENDAR]", show_default=False)
 
 
@@ -99,9 +105,12 @@ def calendars(
     \b
     Examples:
       valet calendars dr-example
-      valet calendars dr-example --write cn_abcdefghijklmnopqrstuvwxyz --check cn_abcdefghijklmnopqrstuvwxyz:team@example.com
+      valet calendars dr-example --write cn_abcdefghijklmnopqrstuvwxyz \\
+          --check cn_abcdefghijklmnopqrstuvwxyz:c_ab12@group.calendar.google.com
     """
     name = given.checked("HOST", host)
+    for text in (*(check or ()), *(ignore or ()), *([write] if write is not None else ())):
+        named(text)  # before anybody is asked
     screen, answer = ask(context, "auth", "calendars", name)
     if check or ignore or write:
         wanted = chosen(understood(answer, list[HostCalendar], "auth"), check or (), ignore or (), write)
@@ -132,8 +141,9 @@ def disconnect(
     screen, answer = ask(context, "auth", "disconnect", name, one)
     if screen.as_json:
         screen.document(answer)
-    else:
-        screen.line(f"disconnected {what}; `valet hosts {name}` shows it")
+        return
+    for line in ended(understood(answer, Ended, "auth")):
+        screen.line(line, whole=True)
 
 
 @app.command(epilog=ANYWHERE)
@@ -187,9 +197,9 @@ def chosen(
     unwanted = {named(text) for text in ignore}
     checked = {named(text) for text in check}
     if both := checked & unwanted:
-        raise Misuse(f"{':'.join(min(both))} shall be used and ignored", "say one of the two")
+        raise Misuse(f"a calendar of {min(both)[0]} shall be used and ignored", "say one of the two")
     if unknown := unwanted - known.keys():
-        raise Misuse(f"{':'.join(min(unknown))} is not used", "see `valet calendars HOST`")
+        raise Misuse(f"that calendar of {min(unknown)[0]} is not used", "see `valet calendars HOST`")
     target = named(write) if write else None
     rows = []
     for key in [*known, *sorted(wanted - known.keys())]:
@@ -205,6 +215,19 @@ def named(text: str) -> tuple[str, str]:
     """`cn_…` or `cn_…:calendar`. Raises Misuse."""
     connection, _, calendar = text.strip().partition(":")
     return given.checked("--connection", connection), calendar or "primary"
+
+
+def ended(found: Ended) -> list[str]:
+    """What became of each connection, and what its person may still want to do by hand."""
+    if not found.connections:
+        return [f"{found.host} has nothing connected, so there was nothing to disconnect"]
+    lines = []
+    for one in found.connections:
+        left = f"; the person can remove what is left there: {', '.join(one.remove_at)}" if one.remove_at else ""
+        lines.append(
+            f"{one.connection} is disconnected; at {one.provider}: {REVOCATION.get(one.revocation, '?')}{left}"
+        )
+    return [*lines, f"`valet hosts {found.host}` shows it"]
 
 
 def calendar_table(found: Sequence[HostCalendar]) -> Any:

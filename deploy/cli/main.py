@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen("--json" in words, "--verbose" in words or "-v" in words)
     logs.configure("valet-command", "human", "ERROR")
     try:
+        readable(words)
         return int(app(words, standalone_mode=False, prog_name="valet", obj=screen) or 0)
     except Trouble as trouble:
         return screen.trouble(trouble)
@@ -52,6 +53,13 @@ def in_front(words: list[str]) -> list[str]:
         if word == "--env-file" and (value := next(waiting, None)) is not None:
             front.append(value)
     return [*front, *rest]
+
+
+def readable(words: Sequence[str]) -> None:
+    """Raises Misuse, which tells the position and not the word, for what is no text: nothing could be sent of it."""
+    for number, word in enumerate(words, 1):
+        if not word.isascii() and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise Misuse(f"word number {number} of the command line is not text in UTF-8", "write it in UTF-8")
 
 
 def misuse(error: Exception) -> Misuse:

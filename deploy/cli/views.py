@@ -92,7 +92,7 @@ def slots(found: Slots, where: ZoneInfo) -> RenderableType:
 
 
 def team_slots(found: TeamSlots, where: ZoneInfo) -> RenderableType:
-    """Free times of several hosts. Where any will do, each start has the one whose turn it is, then the others."""
+    """Free times of several hosts. Where any will do, each start has the one whose turn it is."""
     parts: list[RenderableType] = [_team(found, where) if found.slots else Text("no free time")]
     for name, evidence in found.hosts.items():
         parts.append(_evidence(name, evidence, where))
@@ -210,10 +210,9 @@ def _team(found: TeamSlots, where: ZoneInfo) -> RenderableType:
         for day, times in days.items():
             table.add_row(day, "  ".join(times))
         return table
-    table = grid(f"from ({where.key})", "until", "whose turn it is", "also free")
+    table = grid(f"from ({where.key})", "until", "whose turn it is")
     for slot in found.slots:
-        turn, *others = slot.hosts
-        table.add_row(when(slot.start, where), when(slot.end, where), turn, ", ".join(others))
+        table.add_row(when(slot.start, where), when(slot.end, where), ", ".join(slot.hosts))
     return table
 
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.demo`: start the stack, connect two hosts, make a handful of bookings, and stay until Ctrl-C."""
+"""`python -m deploy.demo`: start the stack, connect two hosts, make, move and cancel bookings, and stay until Ctrl-C."""
 
 import argparse
 import os
@@ -15,7 +15,9 @@ import requests
 
 from deploy.cli.errors import ExitCode, Trouble
 from deploy.cli.screen import Screen
-from deploy.demo import evidence, farewell, journeys, page, setup
+from deploy.demo import evidence, farewell, journeys, page, setup, standing
+from deploy.demo.bookings import Row
+from deploy.demo.changes import ChangeRow
 from deploy.demo.progress import heading, step
 from deploy.demo.setup import Stage
 from deploy.local.errors import StackError
@@ -60,25 +62,36 @@ def _run(state: Path, screen: Screen, once: bool) -> int:
     with step(screen, "certificates, keys and passwords"):
         stage = Stage(state)
     with _ended(stage, screen):
-        good = _perform(stage, screen)
+        rows, good = _perform(stage, screen)
         if not once:
-            farewell.show(stage, screen)
+            farewell.show(stage, rows[0].journey.booking, screen)
             with suppress(KeyboardInterrupt):
                 _stay()
         return int(ExitCode.OK if good else ExitCode.TROUBLE)
 
 
-def _perform(stage: Stage, screen: Screen) -> bool:
+def _perform(stage: Stage, screen: Screen) -> tuple[Sequence[Row], bool]:
     stage.start(screen)
     setup.need_sandbox(stage)
     since = evidence.last_request(stage)
     setup.connect_hosts(stage, screen)
+    setup.open_hosts(stage, screen)
     block = setup.choose_times(stage, screen)
     heading(screen, "Bookings")
-    rows = journeys.play(stage, block, screen)
+    rows, changes = journeys.play(stage, block, screen), list[ChangeRow]()
+    if all(row.as_expected for row in rows):
+        heading(screen, "Changes")
+        changes += journeys.change(stage, block, rows, screen)
     heading(screen, "Evidence")
-    proven = evidence.show(stage, rows, block, since, screen)
-    proven = page.show(stage, screen) and proven
+    seen = [
+        standing.show(stage, rows, changes, block, screen),
+        evidence.show(stage, since, screen),
+        page.show(stage, screen),
+    ]
+    return rows, _conclude(stage, [*rows, *changes], all(seen), screen)
+
+
+def _conclude(stage: Stage, rows: Sequence[Row | ChangeRow], proven: bool, screen: Screen) -> bool:
     good = proven and all(row.as_expected for row in rows)
     screen.line()
     verdict = "every outcome was as expected" if good else "NOT every outcome was as expected"

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from deploy.cli.follow import journey_of
 from deploy.cli.journey import Journey
@@ -25,6 +26,11 @@ class Row:
     expected: str
     reason: str | None = None
     same_as: "Row | None" = None
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The time that is asked for."""
+        return self.data.start, self.data.end
 
     @property
     def over(self) -> bool:
@@ -55,6 +61,7 @@ def first(block: Block) -> Sequence[Row]:
     return (
         _row("Google, free", DOCTOR, block, (0, 30), ADA, "confirmed"),
         _row("Microsoft, free", SAMPLE, block, (0, 45), BEN, "confirmed"),
+        _row("Microsoft, later", SAMPLE, block, (60, 90), ADA, "confirmed"),
         _row("busy in the calendar", DOCTOR, block, (75, 105), BEN, "rejected", "host-busy"),
     )
 

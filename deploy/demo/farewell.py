@@ -16,6 +16,7 @@ from deploy.local.layout import DEFAULT_STATE
 DAY = (datetime.now(UTC) + timedelta(days=1)).date()
 COMMANDS = (
     "hosts",
+    f"host show {DOCTOR.host}",
     f"connect {GUEST.host} --provider {GUEST.provider}",
     f"slots {DOCTOR.host} --duration 30 --zone {ZONE}",
     f"book {DOCTOR.host} {DAY}T10:00 --minutes 30 --zone {ZONE} --name 'Ada Example' --email ada@example.com",
@@ -23,13 +24,14 @@ COMMANDS = (
 )
 
 
-def show(stage: Stage, screen: Screen) -> None:
-    """Addresses and commands."""
+def show(stage: Stage, booking: str | None, screen: Screen) -> None:
+    """Addresses, and commands to try, some of them on this booking."""
     heading(screen, "Where things are")
     screen.show(views.pairs(places(stage)))
     screen.line()
     screen.line(f"in another terminal (to connect {GUEST.host}, choose {GUEST.account} on the consent page):")
-    for command in COMMANDS:
+    changes = (f"show {booking}", f"cancel {booking}") if booking else ()
+    for command in (*COMMANDS, *changes):
         screen.line(f"  {_program(stage)} {command}", whole=True)
     screen.line()
     end = "Ctrl-C stops everything" if stage.fresh else "Ctrl-C ends this view; the stack ran before, and goes on"

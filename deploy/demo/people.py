@@ -1,9 +1,10 @@
 """The made-up hosts of the demonstration, and who books with them."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from libs.contracts.events import Invitee, Provider
+from libs.contracts.questions import HostRules, Hours, Weekday
 
 ZONE: Final = "America/New_York"
 
@@ -23,6 +24,10 @@ SAMPLE: Final = DemoHost("ms-sample", "microsoft", "ms.sample@example.org", "Ms.
 HOSTS: Final = (DOCTOR, SAMPLE)
 GUEST: Final = DemoHost("your-name", "google", "you@example.com", "You")
 """For whoever wants to connect a calendar by hand: nobody's yet."""
+
+OPEN: Final = Hours(start="08:00", end="18:00")
+RULES: Final = HostRules(time_zone=ZONE, weekly={day: [OPEN] for day in get_args(Weekday)})
+"""When both hosts may be booked: every day, by the clocks of ZONE."""
 
 ADA: Final = Invitee(
     name="Ada Example", email="ada@example.com", time_zone=ZONE, fields={"What is it about?": "A first appointment"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import requests
 
 from deploy.cli.asking import ConnectLink, Host, Questions, Slots, understood
@@ -14,12 +15,13 @@ from deploy.cli.errors import Trouble
 from deploy.cli.screen import Screen
 from deploy.demo import times
 from deploy.demo.bookings import BUSY
-from deploy.demo.people import DOCTOR, GUEST, HOSTS, OUTSIDE_ATTENDEES, OUTSIDE_TITLE, ZONE, DemoHost
+from deploy.demo.people import DOCTOR, GUEST, HOSTS, OPEN, OUTSIDE_ATTENDEES, OUTSIDE_TITLE, RULES, ZONE, DemoHost
 from deploy.demo.progress import step
 from deploy.demo.times import Block
 from deploy.local.stack import PARTS, SERVERS, Stack
 from deploy.sandbox.browser import BrowserError, approve
 from deploy.sandbox.client import SandboxAdmin, SandboxError
+from libs.contracts.questions import StandingRules
 
 PATIENCE = 15.0  # seconds until a new connection is known
 SECRET_PART = re.compile(r"(/connect/)\S+")  # a connect link lets its bearer in
@@ -80,6 +82,14 @@ def connect_hosts(stage: Stage, screen: Screen) -> None:
         what = f"{who.host} connects a {who.provider.capitalize()} calendar: link, consent page, callback"
         with step(screen, what):
             _connect(stage, who)
+
+
+def open_hosts(stage: Stage, screen: Screen) -> None:
+    """Say when the hosts may be booked. Raises Trouble."""
+    with step(screen, f"both may be booked every day from {OPEN.start} to {OPEN.end}, {ZONE}"):
+        for who in HOSTS:
+            answer = stage.questions("availability", "set_host_rules", who.host, msgspec.to_builtins(RULES))
+            understood(answer, StandingRules, "availability")
 
 
 def choose_times(stage: Stage, screen: Screen) -> Block:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from deploy.cli.errors import Trouble
 from deploy.demo.people import ZONE
 
-HOURS = (9, 11, 13, 15)  # when blocks begin, by the clocks of ZONE
+HOURS = (9, 11, 13, 15)  # when blocks begin, by the clocks of ZONE: within the hosts' hours
 LENGTH = timedelta(hours=2)
 SOONEST, LATEST = timedelta(days=2), timedelta(days=300)  # within the default horizon of 365 days
 TRIES = 40

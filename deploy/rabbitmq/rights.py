@@ -56,6 +56,8 @@ def of_service(name: str, publish: Sequence[str], consume: Sequence[str], ask: S
             topology.RPC: Topics(any_of([*map(re.escape, ask), REPLY]), any_of([questions])),
             topology.RETRY: Topics(read=any_of([work])),
             topology.LETTERS: Topics(any_of([service]), any_of([service])),
+            # Nobody but the broker puts anything there; a queue that names it as its end needs the right to write all the same.
+            topology.DEAD: Topics(read=any_of([service])),
             **{delay: Topics(write=any_of([work])) for delay in delays},
         },
     )

@@ -100,6 +100,7 @@ class AnswersQuestions(_Listening):
         self._publisher = runtime.publisher
         self._limit = settings.max_event_bytes
         queue = topology.QuestionQueue(self.container.service_name, self.method_name)
+        self._key = queue.key
         self.consumer = Consumer(Link(settings, queue.name), queue, self._work, eventlet.spawn, batch=1, in_flight=8)
         runtime.watch(queue.name, lambda: self.consumer.up)
 
@@ -110,7 +111,8 @@ class AnswersQuestions(_Listening):
         return Settled([raw.tag for raw in batch])
 
     def _reply(self, raw: Raw) -> Outgoing | None:
-        if raw.exchange != topology.RPC:  # by the default exchange anybody could ask who may answer
+        # By the default exchange anybody could ask who may answer, and by the detour of a queue of their own anybody at all.
+        if (raw.exchange, raw.routing_key) != (topology.RPC, self._key) or not raw.straight:
             return None
         if not raw.reply_to or len(raw.body) > self._limit or "compression" in raw.headers:
             return None

@@ -25,8 +25,8 @@ class AuthUnavailable(Exception):
 class Grants(Protocol):
     """What handlers need to know of the hosts' access."""
 
-    def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
-        """The access of each host. Raises AuthUnavailable."""
+    def of(self, hosts: Iterable[str], within: float | None = None) -> dict[str, HostAccess]:
+        """The access of each host, in so many seconds (without: as many as any question). Raises AuthUnavailable."""
         ...
 
     def forget(self, host: str, rejected: CalendarAccess | None = None) -> None:
@@ -43,11 +43,11 @@ class CachedGrants:
         self._kept: OrderedDict[str, tuple[float, HostAccess]] = OrderedDict()
         self._rejected: dict[str, dict[str, int]] = {}
 
-    def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
+    def of(self, hosts: Iterable[str], within: float | None = None) -> dict[str, HostAccess]:
         wanted = list(dict.fromkeys(hosts))
         known = {host: access for host in wanted if (access := self._fresh(host))}
         missing = [host for host in wanted if host not in known]
-        return known | (self._asked(missing) if missing else {})
+        return known | (self._asked(missing, within) if missing else {})
 
     def forget(self, host: str, rejected: CalendarAccess | None = None) -> None:
         self._kept.pop(host, None)
@@ -58,10 +58,10 @@ class CachedGrants:
         until, access = self._kept.get(host, (0.0, None))
         return access if until > self._clock() else None
 
-    def _asked(self, hosts: list[str]) -> dict[str, HostAccess]:
+    def _asked(self, hosts: list[str], within: float | None) -> dict[str, HostAccess]:
         rejected = {name: version for host in hosts for name, version in self._rejected.get(host, {}).items()}
         try:
-            answer = self._ask("auth", "access_tokens", hosts, rejected)
+            answer = self._ask("auth", "access_tokens", hosts, rejected, deadline=within)
             found = msgspec.convert(answer, dict[str, HostAccess])
         except (ServiceUnavailable, RpcFailed, msgspec.ValidationError):
             raise AuthUnavailable from None

@@ -19,6 +19,10 @@ SUSPECT = 3
 """So often returned without an answer, a message is handled alone: it may be what ends the process."""
 POISONOUS = 8
 """So often, it is given up."""
+DEATHS = "x-death"
+"""Where a message lay before the broker itself passed it on, newest first; only the broker writes it, and nobody can take it off
+(https://www.rabbitmq.com/docs/dlx#effects)."""
+DELAYS = frozenset((rung.queue, rung.exchange) for rung in topology.LADDER)
 MOST_ATTEMPTS = 1_000_000
 """Counting stops here: the header is anybody's to write, and must still fit when one is added."""
 
@@ -46,6 +50,12 @@ class Raw:
     def first_seen(self) -> datetime:
         at, now = _whole(self.headers.get(FIRST_SEEN)), datetime.now(UTC)
         return datetime.fromtimestamp(at / 1000, UTC) if 0 < at <= now.timestamp() * 1000 else now
+
+    @property
+    def straight(self) -> bool:
+        """Whether it was published to this exchange, not passed on from a queue. Who owns a queue may have the broker put what
+        expires in it into any exchange they may write to, under any key: keys are checked of what is published alone."""
+        return DEATHS not in self.headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ def read(
 
     With `hand_over_malformed` data that breaks its schema goes to the handler: it names the request.
     """
-    if (reason := _unfit(message, max_bytes)) is not None:
+    if (reason := _unfit(message, queue, max_bytes)) is not None:
         return Unfit(reason)
     try:
         envelope = codec.read(message.body, message.content_type, message.headers)
@@ -110,9 +120,11 @@ def read(
     )
 
 
-def _unfit(message: Raw, max_bytes: int) -> Reason | None:
+def _unfit(message: Raw, queue: topology.Queue, max_bytes: int) -> Reason | None:
     if message.returned >= POISONOUS:
-        return Reason.DELIVERED_TOO_OFTEN
+        # Put back by an operator, it comes by the right way: what never had it must not get it by that.
+        rightly = any(_came_rightly(message, kind, queue) for kind in queue.types)
+        return Reason.DELIVERED_TOO_OFTEN if rightly else Reason.WRONG_ROUTE
     if len(message.body) > max_bytes:
         return Reason.TOO_LARGE
     if "compression" in message.headers or (message.encoding or "utf-8").lower() not in ("utf-8", "identity"):
@@ -123,7 +135,17 @@ def _unfit(message: Raw, max_bytes: int) -> Reason | None:
 def _came_rightly(message: Raw, kind: str, queue: topology.Queue) -> bool:
     """Whether it came where the broker checks who may say what. Whoever may answer questions may publish to the default
     exchange, which leads into every queue; and before 4.0.4 RabbitMQ checked no keys but the first (CC and BCC headers)."""
-    return (message.exchange, message.routing_key) in ((topology.EVENTS, kind), (topology.RETRY, queue.name))
+    if message.exchange == topology.EVENTS:
+        return message.routing_key == kind and message.straight
+    return (message.exchange, message.routing_key) == (topology.RETRY, queue.name) and _only_waited(message.headers)
+
+
+def _only_waited(headers: Mapping[str, Any]) -> bool:
+    """Whether it lay in delays alone, each time sent there through the delay's own exchange, or came from an operator."""
+    deaths = headers.get(DEATHS, [])
+    return isinstance(deaths, list) and all(
+        isinstance(death, dict) and (str(death.get("queue")), str(death.get("exchange"))) in DELAYS for death in deaths
+    )
 
 
 def _data(envelope: codec.Envelope) -> Event | Malformed:

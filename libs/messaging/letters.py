@@ -14,7 +14,7 @@ import msgspec
 from amqp import Channel, Message
 from amqp.exceptions import NotFound
 
-from libs.messaging import dead, topology
+from libs.messaging import dead, intake, topology
 from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.link import CLOSED, TROUBLE, Link
 from libs.messaging.publisher import Publisher
@@ -27,7 +27,10 @@ HANDLE = 8
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A letter as it lies there. `letter` is None if it cannot be read: not one of Valet's. `size` is its own, in bytes."""
+    """A letter as it lies there. `size` is its own, in bytes.
+
+    `letter` is None if it is not one of Valet's: it cannot be read, or was not put there by its service.
+    """
 
     service: str
     name: str
@@ -159,8 +162,17 @@ def _found(service: str, message: Message) -> Found:
         letter = msgspec.json.decode(body, type=dead.DeadLetter)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         letter = None
+    if not _came_rightly(message, service):
+        letter = None
     name = letter.letter if letter and letter.letter else hashlib.sha256(body).hexdigest()
     return Found(service, name, len(body), letter, message.delivery_tag)
+
+
+def _came_rightly(message: Message, service: str) -> bool:
+    """Whether its own service wrote it: anybody who may answer questions can put something into any queue, past that check."""
+    where, headers = message.delivery_info or {}, message.properties.get("application_headers") or {}
+    route = where.get("exchange"), where.get("routing_key")
+    return route == (topology.LETTERS, service) and intake.DEATHS not in headers
 
 
 def _waiting(channel: Channel, queue: str) -> int:

@@ -37,11 +37,16 @@ class Rescue:
 
     def __call__(self, batch: Sequence[Raw]) -> Settled:
         """Make dead letters of a batch. What did not come from the broker is dropped: nobody else has business there."""
-        letters = [self._letter(raw) for raw in batch if raw.exchange == topology.DEAD]
+        letters = [self._letter(raw) for raw in batch if self._given_up(raw)]
         tags = [raw.tag for raw in batch]
         if sent_in_the_end(self._publisher, letters, self._source.name, self._stopping):
             return Settled(tags)
         return Settled([], tags)
+
+    def _given_up(self, raw: Raw) -> bool:
+        """Whether the broker took it out of one of this service's queues, and nobody else put it here."""
+        name = str(_death(raw.headers).get("queue"))
+        return raw.exchange == topology.DEAD and name.startswith(f"{self._source.service}.")
 
     def _letter(self, raw: Raw) -> Outgoing:
         death = _death(raw.headers)
@@ -50,6 +55,7 @@ class Rescue:
         keys = death.get("routing-keys")
         came = replace(
             raw,
+            headers=_before(raw.headers),
             exchange=str(death.get("exchange") or ""),
             routing_key=str(keys[0]) if isinstance(keys, list) and keys else "",
             returned=0,  # of the queue that it lies in now
@@ -62,6 +68,12 @@ class Rescue:
 
 def _death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where it lay before, as the broker says (https://www.rabbitmq.com/docs/dlx#effects)."""
-    deaths = headers.get("x-death")
+    deaths = headers.get(intake.DEATHS)
     last = deaths[0] if isinstance(deaths, list) and deaths else None
     return last if isinstance(last, dict) else {}
+
+
+def _before(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The headers without that last death, as they were in the queue where it lay."""
+    earlier = headers[intake.DEATHS][1:]
+    return {**headers, intake.DEATHS: earlier} if earlier else {k: v for k, v in headers.items() if k != intake.DEATHS}

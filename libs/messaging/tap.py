@@ -8,7 +8,7 @@ from types import TracebackType
 from amqp import Channel, Message
 
 from libs.contracts import codec
-from libs.messaging import topology
+from libs.messaging import intake, topology
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.link import CLOSED, TROUBLE, Link
 
@@ -62,6 +62,9 @@ class Tap:
             raise BusUnavailable(type(error).__name__) from None
 
     def _arrived(self, message: Message) -> None:
+        raw = intake.raw(message)
+        if raw.exchange != topology.EVENTS or not raw.straight:  # not said where it is checked who may say what
+            return
         properties = message.properties
         with suppress(codec.Unreadable):
             headers = properties.get("application_headers") or {}

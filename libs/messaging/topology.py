@@ -4,7 +4,7 @@ events         (topic)   facts and requests, routing key = event type
 delay.<rung>   (topic)   one quorum queue per delay; when the delay is over the broker hands the message back through
 retry          (topic)   routing key = name of the queue it came from
 dead-letters   (topic)   routing key = service; what cannot be handled waits there for an operator
-dead           (direct)  routing key = service; where the broker itself puts what came back too often, for that service alone
+dead           (topic)   routing key = service; where the broker itself puts what came back too often, for that service alone
 
 They are topic exchanges so that the broker can check, by routing key, who sends what to whom (topic permissions). What all
 services share (exchanges, delays) is made with the broker's definitions; each declares its own queues.
@@ -71,7 +71,7 @@ EXCHANGES = {
     EVENTS: "topic",
     RETRY: "topic",
     LETTERS: "topic",
-    DEAD: "direct",
+    DEAD: "topic",
     RPC: "topic",
     **{rung.exchange: "topic" for rung in LADDER},
 }

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pymongo
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from libs.mongo.errors import StoreUnavailable
 
 DUPLICATE_KEY = 11000
+SHORTEST = 0.001  # seconds; none at all would mean no limit
 
 
 def duplicates(error: BulkWriteError) -> list[int]:
@@ -16,6 +18,13 @@ def duplicates(error: BulkWriteError) -> list[int]:
     if error.details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
         raise StoreUnavailable("bulk write failed") from None
     return [fault["index"] for fault in faults]
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Everything that is asked of the store in here has so many seconds together, instead of the client's own for each."""
+    with pymongo.timeout(max(seconds, SHORTEST)):
+        yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Both providers' calendars behind one door, each with a circuit breaker, Microsoft's with a limit per mailbox."""
+"""Both providers' calendars behind one door, each with a circuit breaker and a limit per mailbox."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,7 +8,7 @@ from libs.contracts.events import Provider
 from libs.providers.breaker import Breaker
 from libs.providers.egress import Door
 from libs.providers.google import GoogleCalendar
-from libs.providers.limits import KeyedLimiter
+from libs.providers.limits import GOOGLE, MICROSOFT, KeyedLimiter
 from libs.providers.microsoft import MicrosoftCalendar
 from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Sighting, Unreadable
 
@@ -18,19 +18,22 @@ Guard = Callable[[str], AbstractContextManager[None]]
 
 def calendars(settings: Settings) -> dict[Provider, Calendar]:
     """The adapter of each provider. One set per process: the circuits and the limits are kept in it."""
-    door = Door(settings)
-    limiter = KeyedLimiter()
+    door, patience = Door(settings), settings.provider_timeout
+    google = guarded(GoogleCalendar(door, settings), Breaker("google"))
     microsoft = guarded(MicrosoftCalendar(door, settings), Breaker("microsoft"))
-    return {
-        "google": guarded(GoogleCalendar(door, settings), Breaker("google")),
-        # The limit is the outer one, so that a wait for one's turn is no sign that the provider is down.
-        "microsoft": Guarded(microsoft, lambda token: limiter.slot(token, settings.provider_timeout)),
-    }
+    # The limit is the outer one, so that a wait for one's turn is no sign that the provider is down.
+    return {"google": limited(google, GOOGLE, patience), "microsoft": limited(microsoft, MICROSOFT, patience)}
+
+
+def limited(calendar: Calendar, most: int, patience: float) -> Calendar:
+    """The calendar with at most so many calls at once for one mailbox; each waits for its turn for `patience` seconds."""
+    limiter = KeyedLimiter(most)
+    return Guarded(calendar, lambda token: limiter.slot(token, patience))
 
 
 def guarded(calendar: Calendar, breaker: Breaker) -> Calendar:
     """The calendar behind a circuit breaker."""
-    return Guarded(calendar, lambda _: breaker.call())
+    return Guarded(calendar, breaker.call)
 
 
 class Guarded:

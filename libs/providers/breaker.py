@@ -15,7 +15,8 @@ from libs.providers.errors import EgressRefused, ProviderError, TryLater, Unreac
 from libs.telemetry.metrics import PROVIDER_CIRCUIT_OPEN, PROVIDER_CIRCUIT_REFUSED
 
 FAILURES = 5
-"""So many operations in a row without an answer open the circuit."""
+"""So many operations in a row without an answer open the circuit, if they are not all of one mailbox: that may be ill by
+itself, and a circuit opened for it alone would shut out everybody else."""
 
 SHORTEST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
@@ -35,6 +36,7 @@ class Circuit:
         self._chance = chance
         self._lock = threading.Lock()
         self._failures = 0  # in a row
+        self._mailboxes: frozenset[str | None] = frozenset()  # of those, two at most are kept
         self._openings = 0  # in a row; 0 means closed
         self._until = 0.0
         self._probe: object | None = None
@@ -55,8 +57,9 @@ class Circuit:
                 self._probe = ticket
         return ticket
 
-    def leave(self, ticket: object, answered: bool | None) -> None:
-        """The call is over: the provider answered, did not answer, or (None) nothing is known."""
+    def leave(self, ticket: object, answered: bool | None, mailbox: str | None = None) -> None:
+        """The call is over: the provider answered, did not answer, or (None) nothing is known. Without a `mailbox` it counts as
+        anybody's."""
         with self._lock:
             is_probe = self._probe is ticket
             if is_probe:
@@ -65,10 +68,19 @@ class Circuit:
                 return  # it began before the circuit opened, and says nothing new
             if answered:
                 self._failures = self._openings = 0
+                self._mailboxes = frozenset()
             elif answered is False:
-                self._failures += 1
-                if is_probe or self._failures >= FAILURES:
+                self._failed(mailbox)
+                if is_probe or (self._failures >= FAILURES and self._shared()):
                     self._open()
+
+    def _failed(self, mailbox: str | None) -> None:
+        self._failures += 1
+        if len(self._mailboxes) < 2:
+            self._mailboxes |= {mailbox}
+
+    def _shared(self) -> bool:
+        return len(self._mailboxes) > 1 or None in self._mailboxes
 
     def _open(self) -> None:
         pause = min(SHORTEST_PAUSE * 2.0**self._openings, LONGEST_PAUSE)
@@ -86,8 +98,10 @@ class Breaker:
         self._open.set(0)
 
     @contextmanager
-    def call(self) -> Iterator[None]:
-        """Run one operation. Raises TryLater("circuit-open", seconds left) without running it while the circuit is open.
+    def call(self, mailbox: str | None = None) -> Iterator[None]:
+        """Run one operation, at one mailbox (any text that tells it from others).
+
+        Raises TryLater("circuit-open", seconds left) without running it while the circuit is open.
 
         Only Unreachable counts against the provider: whoever refuses, limits or asks for another token is there.
         """
@@ -104,5 +118,5 @@ class Breaker:
             answered = None if isinstance(error, EgressRefused) else not isinstance(error, Unreachable)
             raise
         finally:
-            self._circuit.leave(ticket, answered)
+            self._circuit.leave(ticket, answered, mailbox)
             self._open.set(self._circuit.is_open)

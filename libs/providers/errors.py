@@ -77,9 +77,13 @@ class ForeignEntry(Refused):
 
 
 class DeletedByHost(Refused):
-    """The host deleted our entry."""
+    """The host deleted our entry. `told`: the provider says so itself; otherwise the entry was just not found."""
 
     reason = Reason.REMOVED_BY_HOST
+
+    def __init__(self, label: str, *, told: bool = False) -> None:
+        super().__init__(label)
+        self.told = told
 
 
 class EgressRefused(ProviderError):

@@ -176,7 +176,7 @@ def _ours(event: Event, entry: Entry) -> Event:
     if event.mark != entry.mark:
         raise ForeignEntry("not-our-mark")
     if event.status == "cancelled":
-        raise DeletedByHost("cancelled")
+        raise DeletedByHost("cancelled", told=True)
     return event
 
 

@@ -4,6 +4,10 @@ Graph allows four concurrent calls per app and mailbox (https://learn.microsoft.
 Two kinds of processes call it, availability and calendar-writer, so each takes two. Several replicas of one service may come
 to more, when they work for the same mailbox in the same second; then Graph answers 429 with Retry-After, and the process that
 got it asks that mailbox nothing until then. Keeping count across replicas would cost a question to a shared store per call.
+
+Google names no such number, but lets an app ask 600 times a minute for one user
+(https://developers.google.com/workspace/calendar/api/guides/quota). When a host who was away connects again, all that was parked
+for them goes on at once: four side by side, at some 400 ms a call, come to about that.
 """
 
 import threading
@@ -13,8 +17,8 @@ from contextlib import contextmanager
 
 from libs.providers.errors import RateLimited, TryLater
 
-PER_MAILBOX = 2
-"""Calls at once, per process."""
+MICROSOFT, GOOGLE = 2, 4
+"""Calls at once for one mailbox, per process."""
 
 
 class KeyedLimiter:
@@ -23,7 +27,7 @@ class KeyedLimiter:
     `clock` gives monotonic seconds.
     """
 
-    def __init__(self, limit: int = PER_MAILBOX, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: int = MICROSOFT, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()

@@ -43,11 +43,15 @@ class _Fault:
 
 
 class CalendarDouble:
-    """One provider's calendars in memory. Thread-safe. `created` counts the entries that ever came to be through `put`."""
+    """One provider's calendars in memory. Thread-safe. `created` counts the entries that ever came to be through `put`.
+
+    While `lagging`, reads are answered by a replica that has not heard of Valet's entries yet.
+    """
 
     def __init__(self, provider: Provider = "google") -> None:
         self.provider: Provider = provider
         self.created = 0
+        self.lagging = False
         self.calls: list[tuple[str, str]] = []
         self._lock = threading.RLock()
         self._owners: dict[str, set[str]] = {}
@@ -181,7 +185,7 @@ class CalendarDouble:
         taken = entries.get(entry.event_id)
         if taken is not None and taken.mark != entry.mark:
             raise ForeignEntry("not-our-mark")
-        names = [name for name, s in entries.items() if s.mark == entry.mark and not s.deleted]
+        names = [n for n, s in entries.items() if s.mark == entry.mark and not s.deleted and not self.lagging]
         return sorted(names, key=lambda name: (name != entry.remote_id, name))
 
     def _busy(self, token: str, calendar: str, window: Interval) -> Busy | Unreadable:

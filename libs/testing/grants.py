@@ -17,7 +17,7 @@ class MemoryGrants:
         self.asked: list[list[str]] = []
         self.away = False
 
-    def of(self, hosts: Iterable[str]) -> dict[str, HostAccess]:
+    def of(self, hosts: Iterable[str], within: float | None = None) -> dict[str, HostAccess]:
         """See the port; a host that was not arranged is unknown."""
         wanted = list(dict.fromkeys(hosts))
         self.asked.append(wanted)

@@ -1,7 +1,5 @@
 """How a host comes back from a provider's pages: every step is refused unless it fits the one before."""
 
-from collections.abc import Mapping
-
 from libs.contracts.events import Provider
 from libs.contracts.reasons import Reason
 from libs.crypto.errors import CryptoError
@@ -11,14 +9,14 @@ from libs.telemetry.logs import logger
 from services.auth import domain
 from services.auth.connecting import unavailable
 from services.auth.desk import Desk
-from services.auth.domain import Connection, Flow, State, Tokens
+from services.auth.domain import MOST_CONNECTIONS, Connection, Flow, State, Tokens
 from services.auth.endings import Ended, Ending
-from services.auth.oauth import Grant, Suspicious
+from services.auth.oauth import OURS, REFUSED, Grant, Params, Suspicious
 from services.auth.outgoing import note_of
 from services.auth.store import AccountTaken
 
 
-def arrive(provider: Provider, params: Mapping[str, str], browser: str | None, desk: Desk) -> Connection:
+def arrive(provider: Provider, params: Params, browser: str | None, desk: Desk) -> Connection:
     """The callback: the connection that stands then. Raises Ended; until the flow fits, the provider is not asked."""
     try:
         connection = _arrive(provider, params, browser, desk)
@@ -31,19 +29,30 @@ def arrive(provider: Provider, params: Mapping[str, str], browser: str | None, d
     return connection
 
 
-def _arrive(provider: Provider, params: Mapping[str, str], browser: str | None, desk: Desk) -> Connection:
+def _arrive(provider: Provider, params: Params, browser: str | None, desk: Desk) -> Connection:
     state = params.get("state", "")
     flow = _flow(provider, state, browser, desk)
     try:
         desk.oauth[provider].check(params)
     except Suspicious:
         raise Ended(Ending.STATE_WRONG) from None
-    if "error" in params or "code" not in params:
-        raise Ended(Ending.DENIED)
+    _agreed(provider, params)
     if desk.store.link(flow.link) is None:
         raise Ended(Ending.LINK_OVER)
     grant = _grant(flow, state, params, desk)
     return _settle(flow, grant, desk)
+
+
+def _agreed(provider: Provider, params: Params) -> None:
+    """Raises Ended unless there is a code. Who did not say no is not told that they did."""
+    error = params.get("error")
+    if error in REFUSED:
+        raise Ended(Ending.DENIED)
+    if error is not None:
+        logger().warning("provider's page failed", provider=provider, why=error if error in OURS else "other")
+        raise Ended(Ending.UNAVAILABLE)
+    if not params.get("code"):
+        raise Ended(Ending.STATE_WRONG)
 
 
 def _flow(provider: Provider, state: str, browser: str | None, desk: Desk) -> Flow:
@@ -56,7 +65,7 @@ def _flow(provider: Provider, state: str, browser: str | None, desk: Desk) -> Fl
     return flow
 
 
-def _grant(flow: Flow, state: str, params: Mapping[str, str], desk: Desk) -> Grant:
+def _grant(flow: Flow, state: str, params: Params, desk: Desk) -> Grant:
     try:
         kept = desk.safe.open_flow(flow.id, flow.sealed)
         return desk.oauth[flow.provider].finish(state, kept, params)
@@ -77,6 +86,9 @@ def _settle(flow: Flow, grant: Grant, desk: Desk) -> Connection:
     if grant.missing:
         _take_back(flow.provider, grant, standing, desk)
         raise Ended(Ending.NOT_ENOUGH)
+    if standing is None and len(domain.active(desk.store.connections([flow.host]))) >= MOST_CONNECTIONS:
+        _take_back(flow.provider, grant, standing, desk)
+        raise Ended(Ending.TOO_MANY)
     if not desk.store.consume_link(flow.link):
         raise Ended(Ending.LINK_OVER)
     tokens = Tokens(grant.tokens.refresh or "", grant.tokens.access, grant.tokens.expires_at)

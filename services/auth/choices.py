@@ -1,8 +1,8 @@
 """Which of a host's calendars are checked for busy times, and which one is written to. Pure.
 
 What stands follows from what the host chose and from which connections there are: a connection that the choice says nothing
-of adds its primary calendar, and where nothing is written to any more, the oldest connection's primary calendar is. So exactly one
-calendar is written to, whatever connections come and go meanwhile.
+of adds its primary calendar, and where nothing is written to any more, the primary calendar of the oldest connection in use is. So
+exactly one calendar is written to, whatever connections come and go meanwhile.
 """
 
 from collections.abc import Sequence
@@ -50,5 +50,9 @@ def written(choices: Sequence[Choice]) -> str | None:
 def _with_one_written(kept: list[Choice], active: list[str]) -> list[Choice]:
     if not active or written(kept):
         return kept
-    rest = [c for c in kept if (c.connection, c.calendar) != (active[0], PRIMARY)]
-    return [replace(Choice(active[0]), written=True), *rest]
+    used = {
+        choice.connection for choice in kept
+    }  # what was left out, a dead one perhaps, comes back only if nothing else is left
+    heir = next((id for id in active if id in used), active[0])
+    rest = [c for c in kept if (c.connection, c.calendar) != (heir, PRIMARY)]
+    return [replace(Choice(heir), written=True), *rest]

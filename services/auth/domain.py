@@ -22,6 +22,9 @@ FLOW_LIFETIME: Final = timedelta(minutes=10)
 REFRESH_AHEAD: Final = timedelta(minutes=2)
 """An access token that ends within this time is refreshed before it is handed out."""
 
+MOST_CONNECTIONS: Final = 20
+"""How many connections in use a host may have."""
+
 MOST_STEPS: Final = 100
 """How many steps of a connection's history are kept, the latest ones."""
 

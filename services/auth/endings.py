@@ -12,6 +12,7 @@ class Ending(StrEnum):
     DENIED = "denied"
     NOT_ENOUGH = "not-enough"
     OWNED_BY_ANOTHER = "owned-by-another"
+    TOO_MANY = "too-many"
     UNTRUSTED = "untrusted"
     UNAVAILABLE = "unavailable"
 

@@ -27,9 +27,14 @@ def single(request: Request) -> dict[str, str]:
     return request.args.to_dict()
 
 
-def same_site(request: Request) -> None:
-    """Raises Ended if the form was sent by a page of another site. The link's token, which only the host has, guards it too."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+def same_site(request: Request, public_url: str) -> None:
+    """Raises Ended if the form was sent by a page of another site. The link's token, which only the host has, guards it too.
+
+    Browsers without Sec-Fetch-Site say at least `Origin`; for pages of ours, which send no referrer, that is `null`.
+    """
+    origin = request.headers.get("Origin", "null")
+    foreign = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
+    if foreign or (origin != "null" and urlsplit(origin)[:2] != urlsplit(public_url)[:2]):
         raise Ended(Ending.LINK_WRONG)
 
 

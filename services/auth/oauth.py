@@ -77,6 +77,9 @@ class OAuth(Protocol):
 
 
 DEAD: Final = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+REFUSED: Final = frozenset({"access_denied", "interaction_required", "consent_required", "login_required"})
+"""What a provider's page says in a callback (RFC 6749, 4.1.2.1; OpenID Connect Core 1.0, 3.1.2.6) when its person did not agree."""
+
 OURS: Final = frozenset(
     {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type", "invalid_scope"}
 )

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
 from libs.config.settings import Settings
@@ -22,6 +21,7 @@ from services.auth.domain import PROVIDERS, Connection
 from services.auth.endings import Ended, Ending
 from services.auth.guards import SmallRequest, bind, browser_of, same_site, security_headers, single, unbind
 from services.auth.invitations import open_link
+from services.auth.published import Published
 from services.auth.questions import BadQuestion
 
 STATUS: Final[Mapping[Ending, int]] = {
@@ -31,6 +31,7 @@ STATUS: Final[Mapping[Ending, int]] = {
     Ending.DENIED: 403,
     Ending.NOT_ENOUGH: 403,
     Ending.OWNED_BY_ANOTHER: 409,
+    Ending.TOO_MANY: 409,
     Ending.UNTRUSTED: 400,
     Ending.UNAVAILABLE: 503,
 }
@@ -47,8 +48,11 @@ ROUTES: Final = Map(
         Rule("/oauth/<provider>/callback", endpoint="arrive", methods=["GET"]),
         Rule("/disconnect/<token>", endpoint="farewell", methods=["GET"]),
         Rule("/disconnect/<token>", endpoint="disconnect", methods=["POST"]),
-    ]
+    ],
+    merge_slashes=False,  # no redirects: every address is right or wrong as it stands
 )
+ALL: Final = "all"
+"""What a form says instead of one connection. Nothing is never everything: a form can be cut off."""
 
 
 class Pages:
@@ -56,7 +60,7 @@ class Pages:
 
     def __init__(self, desk: Desk, settings: Settings, keys: Callable[[], object]) -> None:
         self._desk = desk
-        self._keys_of_booking = keys
+        self._published = Published(keys, desk.clock)
         self._templates = Environment(
             loader=PackageLoader("services.auth"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -75,7 +79,7 @@ class Pages:
         except Ended as ended:
             return self._ending(ended.ending)
         except HTTPException as error:
-            return self._page("plain.html", error.code or 500, title=error.name)
+            return self._refusal(error)
         except (StoreUnavailable, KeyringError, RpcError) as error:
             logger().error("page not served", error=error)
             return self._ending(Ending.UNAVAILABLE)
@@ -92,15 +96,16 @@ class Pages:
         return Response(text, mimetype=FILES[name], headers={"Cache-Control": "public, max-age=3600"})
 
     def _keys(self, _: Request) -> Response:
-        body = msgspec.json.encode(self._keys_of_booking())
-        return Response(body, mimetype="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"})
+        return Response(
+            self._published(), mimetype="application/jwk-set+json", headers={"Cache-Control": "public, max-age=300"}
+        )
 
     def _invitation(self, _: Request, token: str) -> Response:
         link = open_link(token, "connect", self._desk)
         return self._page("connect.html", 200, host=link.host, token=token, choices=connecting.offered(link))
 
     def _depart(self, request: Request, token: str, provider: str) -> Response:
-        same_site(request)
+        same_site(request, self._desk.public_url)
         departure = connecting.depart(token, provider, browser_of(request), self._desk)
         response = Response(status=303, headers={"Location": departure.url})
         bind(response, departure.browser)
@@ -110,6 +115,8 @@ class Pages:
         chosen = next((name for name in PROVIDERS if name == provider), None)
         if chosen is None:
             raise NotFound
+        if request.method == "HEAD":  # who asks for a head alone expects that nothing happens
+            raise MethodNotAllowed(["GET"])
         made = arriving.arrive(chosen, single(request), browser_of(request), self._desk)
         active = self._active(made.host)
         stands = self._desk.store.chosen([made.host]).get(made.host, Chosen())
@@ -123,16 +130,24 @@ class Pages:
         return self._page("disconnect.html", 200, host=link.host, active=self._active(link.host))
 
     def _disconnect(self, request: Request, token: str) -> Response:
-        same_site(request)
+        same_site(request, self._desk.public_url)
         link = open_link(token, "disconnect", self._desk)
         try:
-            ended = disconnecting.ended(link.host, request.form.get("connection") or None, self._desk)
+            wanted = request.form.get("connection", "")
+            ended = disconnecting.ended(link.host, None if wanted == ALL else wanted, self._desk)
         except BadQuestion:
             raise Ended(Ending.STATE_WRONG) from None
         return self._page("disconnected.html", 200, host=link.host, ended=ended, active=self._active(link.host))
 
     def _active(self, host: str) -> list[Connection]:
         return domain.active(self._desk.store.connections([host]))
+
+    def _refusal(self, error: HTTPException) -> Response:
+        error = NotFound() if isinstance(error, RequestRedirect) else error
+        page = self._page("plain.html", error.code or 500, title=error.name)
+        if isinstance(error, MethodNotAllowed):
+            page.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))  # RFC 9110, 15.5.6
+        return page
 
     def _ending(self, ending: Ending) -> Response:
         return self._page("ending.html", STATUS[ending], ending=ending.value)

@@ -127,7 +127,8 @@ class MongoAuthStore:
             self._flows.create_index("expires_at", name="ttl", expireAfterSeconds=0)
             self.documents.create_index([("host", ASCENDING)], name="host")
             self.documents.create_index("account", name="account", unique=True, sparse=True)
-            self.documents.create_index([("state", ASCENDING), ("proved_at", ASCENDING)], name="canary")
+            proofs = [("state", ASCENDING), ("provider", ASCENDING), ("proved_at", ASCENDING)]  # covers `census` too
+            self.documents.create_index(proofs, name="proofs")
 
     def invite(self, host: str, now: datetime) -> None:
         with guarded():

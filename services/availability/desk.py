@@ -1,5 +1,6 @@
 """What the use cases of availability work with."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,18 @@ class NotNow(Exception):
     """A question that cannot be answered at the moment; the text says what to do."""
 
 
+class Deadline:
+    """Some seconds from now on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds, 0 at least."""
+        return max(0.0, self._until - time.monotonic())
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What holds for every booking of this installation, whatever its host's rules: the same as booking's."""
@@ -39,7 +52,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`hold` is how long a booking is held for us; `relay` empties the outbox of answers, `rules_relay` that of rules."""
+    """`hold` is how long a booking is held for us; `relay` empties the outbox of answers, `rules_relay` that of rules.
+
+    `answer_within` is the seconds that an answer about slots may take: whoever asks must not be left to time out.
+    """
 
     grants: Grants
     reader: Reader
@@ -51,3 +67,4 @@ class Desk:
     limits: Limits
     hold: timedelta
     clock: Callable[[], datetime]
+    answer_within: float = 3.5

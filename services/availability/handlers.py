@@ -1,6 +1,6 @@
 """One plain function per event that availability hears. A calendar that cannot be read is unknown, and unknown is never free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from libs.contracts.events import BookingHeld, ConnectionFact, Event, HostCalendarsChanged
@@ -14,27 +14,30 @@ from services.availability.desk import NOT_CONNECTED, Desk
 from services.availability.domain import Verdict, Window, judge
 from services.availability.free import reach
 from services.availability.outgoing import answer_of
-from services.availability.reading import Reading
+from services.availability.reading import Asked, Reading
 from services.availability.rules import fault
 from services.availability.standing import news_of
 
 PATIENCE = 0.7
 """The share of a hold's time after which an unreadable calendar is answered with a refusal rather than another try."""
 
+UNREADABLE = Retry(Reason.CALENDAR_UNREADABLE)
 Hold = Incoming[BookingHeld]
 
 
 def check_holds(batch: Sequence[Hold], desk: Desk) -> Sequence[Outcome]:
     """Answer each hold by its host's rules and calendars, read now: approved, refused, or asked again later."""
+    outcomes: dict[int, Outcome] = {}
     try:
         rules = desk.rules.get({item.data.host for item in batch})
-        verdicts = _verdicts(batch, rules, desk)
-        now = desk.clock()
-        answers = {at: v or _out_of_patience(batch[at], desk.hold, now) for at, v in enumerate(verdicts)}
-        _answer([(batch[at], verdict) for at, verdict in answers.items() if verdict], desk)
+        for verdicts in _verdicts(batch, rules, desk):
+            now = desk.clock()
+            answers = {at: v or _out_of_patience(batch[at], desk.hold, now) for at, v in verdicts.items()}
+            _answer([(batch[at], verdict) for at, verdict in answers.items() if verdict], desk)
+            outcomes |= {at: DONE if answer else UNREADABLE for at, answer in answers.items()}
     except StoreUnavailable:
-        return [Retry(Reason.STORE_UNAVAILABLE)] * len(batch)
-    return [DONE if answers[at] else Retry(Reason.CALENDAR_UNREADABLE) for at in range(len(batch))]
+        return [outcomes.get(at, Retry(Reason.STORE_UNAVAILABLE)) for at in range(len(batch))]
+    return [outcomes[at] for at in range(len(batch))]
 
 
 def note_bookings(batch: Sequence[Incoming[Event]], desk: Desk) -> Sequence[Outcome]:
@@ -54,23 +57,28 @@ def forget_access(batch: Sequence[Incoming[ConnectionFact | HostCalendarsChanged
     return [DONE] * len(batch)
 
 
-def _verdicts(batch: Sequence[Hold], rules: Mapping[str, StandingRules], desk: Desk) -> list[Verdict | None]:
-    """What rules and calendars say of each hold; None where that is not known. Only what the rules allow is looked up."""
+def _verdicts(
+    batch: Sequence[Hold], rules: Mapping[str, StandingRules], desk: Desk
+) -> Iterator[dict[int, Verdict | None]]:
+    """What rules and calendars say of each hold, by its place; None where that is not known. Only what the rules allow is
+    looked up, and a calendar that is slow to answer keeps no other waiting."""
     reasons = [_breach(item, rules[item.data.host].rules) for item in batch]
     try:
         access = desk.grants.of(item.data.host for item in batch)
     except AuthUnavailable:
-        return [Verdict(reason) if reason else None for reason in reasons]
+        yield {at: Verdict(reason) if reason else None for at, reason in enumerate(reasons)}
+        return
     known = [
         NOT_CONNECTED.get(access[item.data.host].state, reason) for item, reason in zip(batch, reasons, strict=True)
     ]
-    asked = [(item.data.host, _to_read(item.data, rules[item.data.host].rules)) for item in batch]
-    open_ = [question for question, reason in zip(asked, known, strict=True) if reason is None]
-    readings = desk.reader.live(access, open_) if open_ else {}
-    return [
-        Verdict(reason) if reason else _judged(item.data, rules[item.data.host].rules, readings[question])
-        for item, reason, question in zip(batch, known, asked, strict=True)
-    ]
+    yield {at: Verdict(reason) for at, reason in enumerate(known) if reason}
+    asked = {at: _question(batch[at].data, rules) for at, reason in enumerate(known) if reason is None}
+    for readings in desk.reader.live(access, asked.values()):
+        yield {
+            at: _judged(batch[at].data, rules[question[0]].rules, readings[question])
+            for at, question in asked.items()
+            if question in readings
+        }
 
 
 def _breach(item: Hold, rules: HostRules) -> Reason | None:
@@ -83,9 +91,9 @@ def _judged(held: BookingHeld, rules: HostRules, reading: Reading) -> Verdict | 
     return judge(reach(rules, _span(held)), reading.busy(_own(held))) if reading.complete else None
 
 
-def _to_read(held: BookingHeld, rules: HostRules) -> Window:
+def _question(held: BookingHeld, rules: Mapping[str, StandingRules]) -> Asked:
     """The time asked for with its buffers; where the booking's own entry reaches into it, all of that, to know it again."""
-    return reach(rules, _span(held)).with_(_own(held))
+    return held.host, reach(rules[held.host].rules, _span(held)).with_(_own(held))
 
 
 def _span(held: BookingHeld) -> Window:

@@ -17,9 +17,10 @@ from libs.contracts.reasons import Reason
 from libs.messaging.bodies import MAX_REPLY
 from libs.messaging.grants import AuthUnavailable
 from libs.mongo.errors import StoreUnavailable
+from libs.mongo.guard import within
 from libs.telemetry import metrics
 from services.availability import free, teams
-from services.availability.desk import NOT_CONNECTED, BadQuestion, Desk, Limits
+from services.availability.desk import NOT_CONNECTED, BadQuestion, Deadline, Desk, Limits
 from services.availability.domain import Window
 from services.availability.reading import Reading
 from services.availability.standing import COUNTED, Standing, full_days
@@ -79,8 +80,8 @@ def wanted(start: datetime, end: datetime, minutes: int, limits: Limits, moving:
 
 def find_slots(host: str, ask: Wanted, desk: Desk) -> Slots:
     """Free slots of one host and the evidence for them. Raises BadQuestion if they are too many for one answer."""
-    question = _question(ask, desk)
-    offer = _offers([host], ask, question, desk)[host]
+    question, deadline = _question(ask, desk), Deadline(desk.answer_within)
+    offer = _offers([host], ask, question, desk, deadline)[host]
     _fits(offer.starts.bit_count() * SLOT_BYTES)
     slots = free.answered(offer.starts, question) if offer.starts else []
     _measure("slots", [offer], bool(slots))
@@ -95,15 +96,16 @@ def find_team_slots(hosts: Sequence[str], mode: Mode, ask: Wanted, desk: Desk) -
     names = list(dict.fromkeys(hosts))
     if not 1 <= len(names) <= MOST_HOSTS:
         raise BadQuestion(f"hosts must name 1 to {MOST_HOSTS} hosts")
-    question = _question(ask, desk)
-    offers = _offers(names, ask, question, desk)
+    question, deadline = _question(ask, desk), Deadline(desk.answer_within)
+    counts = _counts(names, question.now, desk, deadline) if mode == "any" else {}
+    offers = _offers(names, ask, question, desk, deadline)
     starts = {host: offer.starts for host, offer in offers.items() if offer.why is None}
     slots = []
     if mode == "all" and len(starts) == len(names):
         _fits(min(bits.bit_count() for bits in starts.values()) * (SLOT_BYTES + _bytes(names)))
         slots = teams.collective_of(starts, question)
     elif mode == "any" and any(starts.values()):
-        slots = teams.round_robin_of(starts, _counts(names, question.now, desk), question)
+        slots = teams.round_robin_of(starts, counts, question)
         _fits(sum(SLOT_BYTES + _bytes(slot.hosts) for slot in slots))
     _measure("team_slots", offers.values(), bool(slots))
     evidence = {host: HostEvidence(calendars=list(o.evidence), why=o.why) for host, o in offers.items()}
@@ -117,24 +119,28 @@ def _question(ask: Wanted, desk: Desk) -> free.Question:
     return free.Question(window, ask.duration, now, limits.grid_minutes)
 
 
-def _offers(hosts: Sequence[str], ask: Wanted, question: free.Question, desk: Desk) -> dict[str, Offer]:
+def _offers(
+    hosts: Sequence[str], ask: Wanted, question: free.Question, desk: Desk, deadline: Deadline
+) -> dict[str, Offer]:
     """What each host has to offer. Several hosts are asked about together: auth and store once, providers side by side."""
     try:
-        known = _known(hosts, question.window, desk)
+        known = _known(hosts, question.window, desk, deadline)
     except (AuthUnavailable, StoreUnavailable):
         return {host: Offer(Reason.SERVICE_UNAVAILABLE) for host in hosts}
     offers = {host: Offer(_closed(known, host, ask.duration)) for host in hosts}
     if question.window.end <= question.window.start:
         return offers
     asked = {host: _to_read(host, known, ask, question) for host, offer in offers.items() if offer.why is None}
-    readings = desk.reader.recent(known.access, asked.items())
+    readings = desk.reader.recent(known.access, asked.items(), deadline.left)
     return offers | {host: _offer(host, known, ask, question, readings[host, asked[host]]) for host in asked}
 
 
-def _known(hosts: Sequence[str], window: Window, desk: Desk) -> _Known:
+def _known(hosts: Sequence[str], window: Window, desk: Desk, deadline: Deadline) -> _Known:
     """Raises AuthUnavailable, StoreUnavailable."""
     around = window.widened(AROUND, AROUND)
-    return _Known(desk.grants.of(hosts), desk.rules.get(hosts), desk.agenda.around(hosts, around))
+    access = desk.grants.of(hosts, deadline.left)
+    with within(deadline.left):
+        return _Known(access, desk.rules.get(hosts), desk.agenda.around(hosts, around))
 
 
 def _closed(known: _Known, host: str, duration: timedelta) -> Reason | None:
@@ -145,7 +151,7 @@ def _closed(known: _Known, host: str, duration: timedelta) -> Reason | None:
 
 
 def _to_read(host: str, known: _Known, ask: Wanted, question: free.Question) -> Window:
-    return free.reach(known.rules[host].rules, question.window).with_(_own(host, known, ask, question.now))
+    return free.reach(known.rules[host].rules, question.window).with_(_own(host, known, ask))
 
 
 def _offer(host: str, known: _Known, ask: Wanted, question: free.Question, reading: Reading) -> Offer:
@@ -154,19 +160,20 @@ def _offer(host: str, known: _Known, ask: Wanted, question: free.Question, readi
     rules, now = known.rules[host].rules, question.now
     others = [booking for booking in known.bookings[host] if booking.booking != ask.moving]
     taken = [free.reach(rules, span) for booking in others for span in booking.spans(now)]
-    busy = free.bitmap([*reading.busy(_own(host, known, ask, now)), *taken], question)
+    busy = free.bitmap([*reading.busy(_own(host, known, ask)), *taken], question)
     starts = free.starts(rules, question, busy, full_days(rules, others, now))
     return Offer(None, starts, tuple(reading.evidence), reading.age)
 
 
-def _own(host: str, known: _Known, ask: Wanted, now: datetime) -> list[Window]:
-    """What the booking that is to be moved takes, if it is one at this host."""
-    return [span for booking in known.bookings[host] if booking.booking == ask.moving for span in booking.spans(now)]
+def _own(host: str, known: _Known, ask: Wanted) -> list[Window]:
+    """Where the entry of the booking that is to be moved stands, if it is one at this host. Held times have none."""
+    return [b.stands for b in known.bookings[host] if b.booking == ask.moving and b.stands]
 
 
-def _counts(hosts: Sequence[str], now: datetime, desk: Desk) -> Mapping[str, int]:
+def _counts(hosts: Sequence[str], now: datetime, desk: Desk, deadline: Deadline) -> Mapping[str, int]:
     try:
-        return desk.agenda.counts(hosts, Window(now - COUNTED, now + COUNTED), now)
+        with within(deadline.left):
+            return desk.agenda.counts(hosts, Window(now - COUNTED, now + COUNTED), now)
     except StoreUnavailable:
         return {}  # unfair for a moment is better than no answer
 

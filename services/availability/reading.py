@@ -1,10 +1,13 @@
 """Reading many hosts' calendars at once: one request per connection at a time, connections side by side."""
 
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
+from typing import Protocol
 
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, CalendarEvidence, HostAccess
@@ -18,11 +21,23 @@ from services.availability.snapshots import Snapshots
 
 LONGEST_QUESTION = timedelta(days=31)
 DAY = timedelta(days=1)
+TOO_SLOW = "too-slow"
 
 Asked = tuple[str, Window]
 """A host, and the time that is asked about."""
-Gather = Callable[[Callable[[Inquiry], Sequence[Look]], Sequence[Inquiry]], Iterable[Sequence[Look]]]
-"""Like map: the answers come in the order of the inquiries."""
+Answer = Callable[[Inquiry], Sequence[Look]]
+
+
+class Together(Protocol):
+    """Puts many inquiries at once."""
+
+    def soon(self, ask: Answer, questions: Sequence[Inquiry], within: float) -> Sequence[Sequence[Look] | None]:
+        """The answers in the order of the inquiries; None for what was not answered within so many seconds."""
+        ...
+
+    def waves(self, ask: Answer, questions: Sequence[Inquiry]) -> Iterator[Mapping[int, Sequence[Look]]]:
+        """Every answer, by the place of its inquiry, some earlier than others."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,46 +106,57 @@ class Reader:
         self,
         calendars: Mapping[Provider, Calendar],
         grants: Grants,
-        gather: Gather,
+        together: Together,
         snapshots: Snapshots,
         patience: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calendars = calendars
         self._grants = grants
-        self._gather = gather
+        self._together = together
         self._snapshots = snapshots
         self._patience = patience
         self._clock = clock
         self._flights = Flights(self._fly)
 
-    def live(self, access: Mapping[str, HostAccess], asked: Iterable[Asked]) -> dict[Asked, Reading]:
-        """What the calendars say now, from requests that begin after this call. Never raises for a provider: what cannot be
-        read makes a reading incomplete."""
-        return self._read(access, list(asked), lambda window: window, fresh=True)
+    def live(self, access: Mapping[str, HostAccess], asked: Iterable[Asked]) -> Iterator[dict[Asked, Reading]]:
+        """What the calendars say now, from requests that begin after this call: some hosts' earlier than others'. Never raises
+        for a provider: what cannot be read makes a reading incomplete."""
+        asks = list(asked)
+        inquiries = _all_inquiries(access, asks, fresh=True)
+        open_ = Counter(inquiry.host for inquiry in inquiries)
+        yield self._readings(access, [each for each in asks if not open_[each[0]]], {})
+        looks: dict[str, Sequence[Look]] = {}
+        for wave in self._together.waves(self._ask, inquiries):
+            looks |= {inquiries[at].connection: found for at, found in wave.items()}
+            heard = Counter(inquiries[at].host for at in wave)
+            open_ -= heard
+            yield self._readings(access, [each for each in asks if each[0] in heard and not open_[each[0]]], looks)
 
-    def recent(self, access: Mapping[str, HostAccess], asked: Iterable[Asked]) -> dict[Asked, Reading]:
+    def recent(
+        self, access: Mapping[str, HostAccess], asked: Iterable[Asked], within: float = math.inf
+    ) -> dict[Asked, Reading]:
         """The same, perhaps from a request that is under way already or from a snapshot. Whole days (UTC) are read, so that
-        the next question is answered by the same snapshot."""
-        return self._read(access, list(asked), _whole_days, fresh=False)
+        the next question is answered by the same snapshot.
+
+        What is not read within so many seconds is told as too slow. It is read to its end all the same, for the next question.
+        """
+        asks = list(asked)
+        inquiries = _all_inquiries(access, [(host, _whole_days(window)) for host, window in asks], fresh=False)
+        answers = self._together.soon(self._ask, inquiries, within)
+        looks = {
+            inquiry.connection: self._too_slow(inquiry) if found is None else found
+            for inquiry, found in zip(inquiries, answers, strict=True)
+        }
+        return self._readings(access, asks, looks)
 
     def forget(self, host: str) -> None:
         """Something is known to have changed: no snapshot of this host is used any more."""
         self._snapshots.forget(host)
 
-    def _read(
-        self,
-        access: Mapping[str, HostAccess],
-        asked: Sequence[Asked],
-        cut: Callable[[Window], Window],
-        fresh: bool,
+    def _readings(
+        self, access: Mapping[str, HostAccess], asked: Iterable[Asked], looks: Mapping[str, Sequence[Look]]
     ) -> dict[Asked, Reading]:
-        windows: dict[str, list[Window]] = {}
-        for host, window in asked:
-            windows.setdefault(host, []).append(cut(window))
-        inquiries = [q for host, spans in windows.items() for q in _inquiries(host, access[host], spans, fresh)]
-        answers = list(self._gather(self._ask, inquiries))
-        looks = {inquiry.connection: found for inquiry, found in zip(inquiries, answers, strict=True)}
         return {(host, window): self._reading(access[host], window, looks) for host, window in asked}
 
     def _reading(self, access: HostAccess, window: Window, looks: Mapping[str, Sequence[Look]]) -> Reading:
@@ -147,13 +173,17 @@ class Reader:
             return self._flights.ask(inquiry)
         return self._flights.ask(inquiry, lambda: self._snapshots.known(inquiry))
 
+    def _too_slow(self, inquiry: Inquiry) -> Sequence[Look]:
+        results, now = _none_of(inquiry, TOO_SLOW), self._clock()
+        return [Look(window, now, results) for window in inquiry.windows]
+
     def _fly(self, inquiry: Inquiry) -> Sequence[Look]:
         looks: list[Look] = []
         begin = self._clock()
         for window in joined(inquiry.windows, LONGEST_QUESTION):
             began = self._clock()
             late = began - begin > self._patience
-            results = _none_of(inquiry, "too-slow") if late else self._busy(inquiry, window)
+            results = _none_of(inquiry, TOO_SLOW) if late else self._busy(inquiry, window)
             looks.append(Look(window, began, results))
         self._snapshots.keep(inquiry, looks)
         return looks
@@ -175,6 +205,13 @@ class Reader:
 
 def _checked(access: HostAccess) -> list[CalendarAccess]:
     return sorted((c for c in access.calendars if c.checked), key=lambda c: c.connection)
+
+
+def _all_inquiries(access: Mapping[str, HostAccess], asked: Sequence[Asked], *, fresh: bool) -> list[Inquiry]:
+    windows: dict[str, list[Window]] = {}
+    for host, window in asked:
+        windows.setdefault(host, []).append(window)
+    return [inquiry for host, spans in windows.items() for inquiry in _inquiries(host, access[host], spans, fresh)]
 
 
 def _inquiries(host: str, access: HostAccess, windows: Sequence[Window], fresh: bool) -> list[Inquiry]:

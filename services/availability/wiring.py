@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from eventlet import GreenPool
 from pymongo.database import Database
 
 from libs.config import clock
@@ -20,10 +19,14 @@ from services.availability.agenda import MongoAgenda
 from services.availability.desk import Desk, Limits
 from services.availability.reading import Reader
 from services.availability.rulebook import MongoRuleBook
+from services.availability.sidebyside import SideBySide
 from services.availability.snapshots import Snapshots
 from services.availability.store import MongoAnswerBook
 
-SIDE_BY_SIDE = 50  # requests to providers at once
+SIDE_BY_SIDE = 50
+"""Requests to providers at once for holds, and as many for slots."""
+ANSWER_WITHIN = 0.7
+"""The share of the time that whoever asks has, after which an answer about slots goes out with what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class AvailabilityWiring(Wiring):
         relay, rules_relay = (_relay(database, name, runtime) for name in ("answers", "rules"))
         grants = CachedGrants(runtime.ask)
         snapshots = Snapshots(settings.snapshot_seconds, time.monotonic)
-        pool = GreenPool(SIDE_BY_SIDE)
-        reader = Reader(calendars(settings), grants, pool.imap, snapshots, settings.provider_timeout)
+        together = SideBySide(SIDE_BY_SIDE)
+        reader = Reader(calendars(settings), grants, together, snapshots, settings.provider_timeout)
         desk = Desk(
             grants=grants,
             reader=reader,
@@ -63,6 +66,7 @@ class AvailabilityWiring(Wiring):
             limits=_limits(settings),
             hold=timedelta(seconds=settings.hold_seconds),
             clock=clock.now,
+            answer_within=settings.rpc_timeout * ANSWER_WITHIN,
         )
         return Use(desk, (relay, rules_relay), settings)
 

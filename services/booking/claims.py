@@ -62,7 +62,8 @@ class Day:
 
     @property
     def prefix(self) -> str:
-        return f"{self.host}/day/{self.date.isoformat()}/"
+        """With the zone: by another zone's clocks other bookings are on the day, and their places are no places here."""
+        return f"{self.host}/day/{self.zone}/{self.date.isoformat()}/"
 
 
 def cells(span: Span, grid: timedelta, terms: Terms | None = None) -> tuple[str, ...]:
@@ -88,19 +89,17 @@ def is_day(claim: str) -> bool:
 
 
 def places(day: Day, limit: int, claimants: Iterable[Claimant]) -> list[int]:
-    """The places of a day that are free: none if as many bookings as the limit start then.
+    """The places of a day that are free: as many as are left below the limit, whatever places the bookings have that start then.
 
-    What was booked before there was a limit has no place of its own, and counts all the same. Two rivals who see the same
-    last place both claim it, and the unique index lets one of them.
+    What was booked before there was a limit, or while the host was in another zone, has no place of its own; after a lower
+    limit places beyond it are taken: all count. Two rivals who see the same last place both claim it, and the unique index
+    lets one of them.
     """
-    there, taken, unnumbered = 0, set[int](), 0
+    there, taken = 0, set[int]()
     for claimant in claimants:
-        numbers = [int(claim.removeprefix(day.prefix)) for claim in claimant.claims if claim.startswith(day.prefix)]
-        taken.update(numbers)
-        if any(day.has(start) for start in claimant.starts):
-            there += 1
-            unnumbered += not numbers
-    return [] if there >= limit else [number for number in range(limit - unnumbered) if number not in taken]
+        there += any(day.has(start) for start in claimant.starts)
+        taken.update(int(claim.removeprefix(day.prefix)) for claim in claimant.claims if claim.startswith(day.prefix))
+    return [number for number in range(limit) if number not in taken][: max(0, limit - there)]
 
 
 def kept_place(claims: Sequence[str], day: Day) -> tuple[str, ...]:

@@ -19,6 +19,10 @@ LADDER = (1, 5, 30, 120, 600, 3600)
 """Seconds that a message is put off by, attempt by attempt (`libs.messaging.topology.LADDER`; a test keeps them equal)."""
 
 
+SETTLING = timedelta(seconds=10)
+"""So long after a write, a read may not have heard of it yet: providers answer from replicas."""
+
+
 class Standing(StrEnum):
     """Where an effect stands. `intended` and `parked` cover all that is not known to have come to its end."""
 
@@ -47,8 +51,10 @@ class Effect:
 
     Without a `connection` it has no place yet: the host has no calendar to derive ids from. `since` is when it was last
     found to be other than the booking wants it; `due` when an open one counts as left behind. `revision` grows with every
-    change: who changes it must have read the last one. `start` and `end` are the booking's; `moved` is where the host moved
-    the entry to, `overlapped` what else the host has at its time, `missing` whether the last look did not find it.
+    change: who changes it must have read the last one. `acted_at` is when an entry was last made or changed, or may have been;
+    `not_before` until when the provider wants to be left alone, where that is longer than a message is put off. `start` and
+    `end` are the booking's; `moved` is where the host moved the entry to, `overlapped` what else the host has at its time,
+    `missing_since` since when looks do not find it.
     """
 
     booking: str
@@ -65,13 +71,15 @@ class Effect:
     standing: Standing = Standing.INTENDED
     version: int = 0
     attempts: int = 0
-    missing: bool = False
+    missing_since: datetime | None = None
     start: datetime | None = None
     end: datetime | None = None
     remote_id: str | None = None
     busy_until: datetime | None = None
     due: datetime | None = None
     look_at: datetime | None = None
+    acted_at: datetime | None = None
+    not_before: datetime | None = None
     moved: TimeSpan | None = None
     overlapped: TimeSpan | None = None
     reason: Reason | None = None
@@ -80,6 +88,10 @@ class Effect:
     def touched(self) -> bool:
         """Whether an entry may stand, or may have stood, where this effect has its place."""
         return self.connection != "" and (self.attempts > 0 or self.remote_id is not None)
+
+    def settling(self, now: datetime) -> bool:
+        """Whether it may stand although it is not found."""
+        return self.acted_at is not None and now < self.acted_at + SETTLING
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,7 @@ def tried(effect: Effect, version: int, now: datetime, lease: timedelta = LEASE)
         busy_until=now + lease,
         due=now + lease + SLACK,
         look_at=None,
+        not_before=None,
         reason=None,
     )
 
@@ -142,7 +155,7 @@ def came_out(
         reason=reason,
         busy_until=None,
         due=effect.due if still else None,
-        missing=False,
+        missing_since=None,
         moved=effect.moved if still else None,
         overlapped=effect.overlapped if still else None,
     )
@@ -151,7 +164,15 @@ def came_out(
 def put_off(effect: Effect, reason: Reason, now: datetime, after: float | None = None) -> Effect:
     """The effect after a try that is to be made again. Its message comes again; `due` is when that is overdue."""
     seconds = max(LADDER[min(effect.attempts, len(LADDER)) - 1], after or 0)
-    return replace(came_out(effect, Standing.INTENDED, reason=reason), due=now + timedelta(seconds=seconds) + SLACK)
+    again = now + timedelta(seconds=seconds)
+    waits = again if seconds > LADDER[-1] else None
+    return replace(came_out(effect, Standing.INTENDED, reason=reason), due=again + SLACK, not_before=waits)
+
+
+def left_alone(effect: Effect | None, now: datetime) -> float:
+    """Seconds for which the provider still wants to be left alone."""
+    until = effect.not_before if effect and effect.standing is Standing.INTENDED else None
+    return max(0.0, (until - now).total_seconds()) if until else 0.0
 
 
 def parked(effect: Effect, now: datetime) -> Effect:

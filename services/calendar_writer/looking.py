@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess
-from libs.providers.errors import ProviderError, Unauthorized
+from libs.providers.errors import ProviderError, RateLimited, Unauthorized
 from libs.providers.port import Calendar, Entry, Interval, Sighting
 from libs.telemetry.logs import logger
 from services.calendar_writer.desk import Desk
@@ -14,6 +14,12 @@ from services.calendar_writer.placing import entry_of
 
 CIRCUIT_OPEN = "circuit-open"
 """The label of `libs.providers.breaker`: the provider is not asked for a while."""
+
+
+WHOLE_PROJECT = frozenset({"google-429", *(f"google-403-{why}" for why in ("rateLimitExceeded", "quotaExceeded"))})
+"""Labels of limits that hold for Valet as a whole: holds and writes need what is left of them."""
+MANY, SEVERAL = 10, 3
+"""So many entries, of so many hosts, are not deleted by their hosts within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,30 @@ class Look:
         return Interval(self.sighting.start, self.sighting.end) if self.sighting else None
 
 
+def believed(looks: Sequence[Look]) -> list[Look]:
+    """The looks. Those at a provider that finds hardly any of our entries count as not read: that is its trouble, and not many
+    hosts' doing; and what is taken for deleted by its host is cancelled for good."""
+    providers = {look.spot.calendar.provider for look in looks}
+    doubted = {name for name in providers if _doubtful([k for k in looks if k.spot.calendar.provider == name])}
+    for provider in doubted:
+        logger().error("entries not found are not taken for deleted: there are too many at once", provider=provider)
+    return [Look(k.spot, read=False) if k.spot.calendar.provider in doubted else k for k in looks]
+
+
+def _doubtful(looks: Sequence[Look]) -> bool:
+    read = [look for look in looks if look.read]
+    lost = [look for look in read if look.sighting is None]
+    hosts = {look.spot.effect.host for look in lost}
+    return len(lost) >= MANY and len(hosts) >= SEVERAL and 2 * len(lost) > len(read)
+
+
 class Looker:
-    """Looks during one round; a provider whose circuit is open is not asked again in it."""
+    """Looks during one round; a provider whose circuit is open, or an account that has its limit, is not asked again in it."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._calendars: Mapping[Provider, Calendar] = desk.calendars
-        self._closed: set[Provider] = set()
+        self._closed: set[Provider | str] = set()
 
     def at(self, spots: Sequence[Spot]) -> list[Look]:
         """Look at each; extras (further entries with our mark) are removed on the way."""
@@ -56,15 +79,17 @@ class Looker:
         """Draw the conclusions from an error."""
         if isinstance(error, Unauthorized):
             self._desk.grants.forget(host, calendar)
-        if error.label == CIRCUIT_OPEN:
+        if error.label == CIRCUIT_OPEN or error.label in WHOLE_PROJECT:
             self._closed.add(calendar.provider)
+        elif isinstance(error, RateLimited):
+            self._closed.add(calendar.connection)
 
-    def open(self, provider: Provider) -> bool:
-        """Whether the provider may be asked in this round."""
-        return provider not in self._closed
+    def open(self, calendar: CalendarAccess) -> bool:
+        """Whether the calendar may be asked in this round."""
+        return not self._closed & {calendar.provider, calendar.connection}
 
     def _at(self, spot: Spot) -> Look:
-        if not self.open(spot.calendar.provider):
+        if not self.open(spot.calendar):
             return Look(spot, read=False)
         adapter, token, name = (
             self._calendars[spot.calendar.provider],

@@ -8,7 +8,7 @@ from libs.contracts.questions import CalendarAccess, Detail
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
 from libs.messaging.grants import Grants
-from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized
+from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized, Unreachable
 from libs.providers.port import Calendar, Entry
 from libs.telemetry.logs import logger
 from services.calendar_writer.domain import Effect, Standing, Want, came_out
@@ -17,23 +17,30 @@ from services.calendar_writer.texts import description, title
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One entry to write or remove. The effect is stored as intended before the job is done."""
+    """One entry to write or remove. The effect is stored as intended before the job is done.
+
+    `settling`: the last write was so short a time ago that an entry which is not found may stand all the same.
+    """
 
     wanted: Want
     effect: Effect
     calendar: CalendarAccess
     detail: Detail | None
+    settling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a job came out. `told`: an event tells of it. `stale`: the token was not accepted, and nothing was done."""
+    """How a job came out. `told`: an event tells of it. `stale`: the token was not accepted, and nothing was done.
+    `acted`: an entry was made or changed, or may have been.
+    """
 
     booking: str
     effect: Effect
     outcome: Outcome
     told: bool = True
     stale: bool = False
+    acted: bool = False
 
 
 Gather = Callable[[Callable[[Job], Result], Sequence[Job]], Iterable[Result]]
@@ -42,28 +49,34 @@ Gather = Callable[[Callable[[Job], Result], Sequence[Job]], Iterable[Result]]
 class Placing:
     """Does jobs with the providers' adapters."""
 
-    def __init__(self, calendars: Mapping[Provider, Calendar], grants: Grants, gather: Gather) -> None:
+    def __init__(
+        self,
+        calendars: Mapping[Provider, Calendar],
+        grants: Grants,
+        gather: Gather,
+        in_time: Callable[[Effect], bool] = lambda _: True,
+    ) -> None:
+        """`in_time` says whether what is begun now will be over before the effect's lease is."""
         self._calendars = calendars
         self._grants = grants
         self._gather = gather
+        self._in_time = in_time
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """Do all jobs. Never raises for a provider: every job has a result."""
         return list(self._gather(self._do, jobs))
 
     def _do(self, job: Job) -> Result:
+        # What waited behind others for too long, somebody else may have in hand before it is over.
+        if not self._in_time(job.effect):
+            return _not_now(job)
         try:
             return self._done(job)
-        except DeletedByHost as error:
-            return _result(job, Standing.REMOVED, DONE, error.reason)
-        except Refused as error:
-            return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
         except Unauthorized as error:
             self._grants.forget(job.effect.host, job.calendar)
-            return replace(_result(job, Standing.INTENDED, Retry(error.reason), error.reason), stale=True)
+            return replace(_put_off(job, error), stale=True)
         except ProviderError as error:
-            after = error.retry_after if isinstance(error, TryLater) else None
-            return _result(job, Standing.INTENDED, Retry(error.reason, after), error.reason)
+            return _failed(job, error)
         except Exception as error:  # noqa: BLE001 - a fault of our own in one job must not leave the others without an end
             logger().error("job failed", booking=job.effect.booking, error=error)
             return _result(job, Standing.INTENDED, Retry(Reason.HANDLER_FAILED), Reason.HANDLER_FAILED)
@@ -75,14 +88,16 @@ class Placing:
             job.calendar.calendar,
         )
         if job.wanted is Want.REMOVE:
-            adapter.remove(token, calendar, entry_of(job.effect))
+            found = adapter.remove(token, calendar, entry_of(job.effect))
+            if job.settling and not found:
+                return _not_now(job)
             return Result(job.effect.booking, came_out(job.effect, Standing.REMOVED), DONE)
         if job.detail is None or job.detail.entry is None:
             # Its texts do not open, and an entry without them helps nobody.
             return _result(job, Standing.FAILED, Poison(Reason.SEAL_UNREADABLE), Reason.SEAL_UNREADABLE)
         placed = adapter.put(token, calendar, entry_of(job.effect, job.detail))
         written = came_out(job.effect, Standing.WRITTEN, remote_id=placed.remote_id)
-        return Result(job.effect.booking, written, DONE)
+        return Result(job.effect.booking, written, DONE, acted=True)
 
 
 def entry_of(effect: Effect, detail: Detail | None = None) -> Entry:
@@ -99,6 +114,26 @@ def entry_of(effect: Effect, detail: Detail | None = None) -> Entry:
         remote_id=effect.remote_id,
         tried_before=effect.attempts > 1 or effect.remote_id is not None,
     )
+
+
+def _failed(job: Job, error: ProviderError) -> Result:
+    if isinstance(error, DeletedByHost):
+        doubtful = job.settling and not error.told
+        return _not_now(job) if doubtful else _result(job, Standing.REMOVED, DONE, error.reason)
+    if isinstance(error, Refused):
+        return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
+    # What nobody answered may have been done.
+    return replace(_put_off(job, error), acted=isinstance(error, Unreachable) and job.wanted is Want.WRITE)
+
+
+def _put_off(job: Job, error: ProviderError) -> Result:
+    after = error.retry_after if isinstance(error, TryLater) else None
+    return _result(job, Standing.INTENDED, Retry(error.reason, after), error.reason)
+
+
+def _not_now(job: Job) -> Result:
+    reason = Reason.PROVIDER_UNAVAILABLE
+    return _result(job, Standing.INTENDED, Retry(reason), reason)
 
 
 def _result(job: Job, standing: Standing, outcome: Outcome, reason: Reason) -> Result:

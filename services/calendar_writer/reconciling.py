@@ -20,36 +20,43 @@ from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.calendar_writer.conflicts import as_span
 from services.calendar_writer.desk import Desk, DetailsUnavailable
-from services.calendar_writer.domain import Effect, Standing, Want, came_out, want
-from services.calendar_writer.looking import Look, Looker, Spot
+from services.calendar_writer.domain import SETTLING, Effect, Standing, Want, came_out, want
+from services.calendar_writer.looking import Look, Looker, Spot, believed
 from services.calendar_writer.outgoing import conflict_of, event_of, reminder
 from services.calendar_writer.parked import sweep_left
 from services.calendar_writer.store import Change, Claim
 from services.calendar_writer.surroundings import overlaps, spot_of
 
+EACH_SECOND = 20
+"""Entries in one round of the timer, with at most as many questions for busy times: 2,400 calls a minute. Google allows a project
+10,000 a minute by default and 600 for one user (https://developers.google.com/workspace/calendar/api/guides/quota), Graph an app
+10,000 in ten minutes for one mailbox (https://learn.microsoft.com/graph/throttling-limits); holds and writes come first."""
 MOST = 100
-"""Entries in one round, of the timer and for an operator."""
-AGAIN = timedelta(seconds=2)
-"""So long after an entry was missing first, it is looked for again."""
+"""Entries in one round for an operator."""
+AGAIN = SETTLING
+"""So long after an entry was missing first, it is looked for again; whoever looks earlier learns nothing by it."""
+EVER = timedelta(days=3660)
+"""Further ahead than any booking."""
 FINDINGS = ("looked", "written", "removed", "duplicates", "moved", "overlaps", "unreadable")
 
 
 def look_around(desk: Desk) -> None:
     """A round of the timer: what is due, oldest first. Several replicas are given different entries."""
     try:
-        _round(Claim(desk.clock(), desk.clock() + desk.rhythm.every, MOST), desk)
+        _round(Claim(desk.clock(), desk.clock() + desk.rhythm.every, EACH_SECOND), desk)
     except (StoreUnavailable, AuthUnavailable, DetailsUnavailable) as error:
         logger().warning("not reconciled", error=type(error).__name__)
 
 
 def reconcile(desk: Desk, host: str | None = None) -> dict[str, int]:
-    """Look now, at one host's entries or at all (at most 100), and try again at once what is open. Counts of what was found.
+    """Look now, at one host's entries or at all (at most 100, however far ahead), and try again at once what is open. Counts
+    of what was found.
 
     Raises StoreUnavailable, AuthUnavailable, DetailsUnavailable.
     """
-    now = desk.clock()
+    now, rhythm = desk.clock(), desk.rhythm
     written = sweep_left(desk, host, early=True)
-    found = _round(Claim(now + desk.rhythm.every, now + desk.rhythm.every, MOST, host), desk)
+    found = _round(Claim(now + EVER, now + rhythm.every, MOST, host, rhythm.ahead), desk)
     found["written"] += written
     return {name: found[name] for name in FINDINGS}
 
@@ -72,7 +79,7 @@ def _round(claim: Claim, desk: Desk) -> Counter[str]:
     access = desk.grants.of(effect.host for effect in effects)
     todo = _sorted(effects, details, access)
     looker = Looker(desk)
-    looks = looker.at(todo.spots)
+    looks = believed(looker.at(todo.spots))
     around = overlaps([look for look in looks if look.sighting], access, looker, desk)
     found = _written_down([(look, around) for look in looks if look.read], details, desk)
     reminded = len(todo.behind) if desk.remind([reminder(effect, now) for effect in todo.behind]) else 0
@@ -110,7 +117,7 @@ def _written_down(
         found["removed"] += effect.standing is Standing.REMOVED
         for event in events:
             logger().info(event.type, booking=effect.booking, version=effect.version, event_id=event.id)
-    found["moved"] = sum(look.spot.effect.booking not in outdated and _moved(look) is not None for look, _ in seen)
+    found["moved"] = sum(look.spot.effect.booking not in outdated and _moved_by_host(look, now) for look, _ in seen)
     found["overlaps"] = sum(around.get(look.spot.effect.booking) is not None for look, around in seen)
     return found
 
@@ -121,17 +128,20 @@ def _change(
     before, now = look.spot.effect, desk.clock()
     if look.sighting is None:
         return _gone(before, now)
-    moved, overlapped = _moved(look), around.get(before.booking, before.overlapped)
-    if (moved, overlapped, False) == (before.moved, before.overlapped, before.missing):
+    if before.settling(now):  # it may have been seen as it was before
         return None
-    after = replace(before, revision=before.revision + 1, missing=False, moved=moved, overlapped=overlapped)
+    moved, overlapped = _moved(look), around.get(before.booking, before.overlapped)
+    if (moved, overlapped, None) == (before.moved, before.overlapped, before.missing_since):
+        return None
+    after = replace(before, revision=before.revision + 1, missing_since=None, moved=moved, overlapped=overlapped)
     return after, _conflicts(before, after, details[before.booking], now)
 
 
 def _gone(before: Effect, now: datetime) -> Change:
     after = replace(before, revision=before.revision + 1)
-    if not before.missing:
-        return replace(after, missing=True, look_at=now + AGAIN), ()
+    since = before.missing_since or now
+    if now < since + AGAIN:
+        return replace(after, missing_since=since, look_at=since + AGAIN), ()
     removed = replace(came_out(after, Standing.REMOVED, reason=Reason.REMOVED_BY_HOST), look_at=None)
     event = event_of(removed, now, None)
     return removed, [event] if event else []
@@ -143,6 +153,10 @@ def _conflicts(before: Effect, after: Effect, detail: Detail | None, now: dateti
         (Reason.OVERLAPPED_BY_HOST, after.overlapped if after.overlapped != before.overlapped else None),
     ]
     return [conflict_of(after, detail, reason, span, now) for reason, span in new if span and detail]
+
+
+def _moved_by_host(look: Look, now: datetime) -> bool:
+    return _moved(look) is not None and not look.spot.effect.settling(now)
 
 
 def _moved(look: Look) -> TimeSpan | None:

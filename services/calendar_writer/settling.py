@@ -19,6 +19,7 @@ from services.calendar_writer.domain import (
     Want,
     came_out,
     given_back,
+    left_alone,
     never_was,
     nowhere,
     parked,
@@ -46,24 +47,30 @@ def settle(traces: Mapping[str, str | None], desk: Desk) -> dict[str, Outcome]:
 
     Raises StoreUnavailable, AuthUnavailable, DetailsUnavailable.
     """
-    intents = _intents(list(traces), desk)
+    intents, waits = _intents(list(traces), desk)
     elsewhere = desk.ledger.begin([(intent.meant, ()) for intent in intents.values()], desk.clock())
     mine = {id: intent for id, intent in intents.items() if id not in elsewhere}
     results = _acted(mine, desk)
     finished = [_finished(result, desk) for result in results]
     _write_down(finished, traces, desk)
-    outcomes: dict[str, Outcome] = {id: Retry(Reason.LOST_RACE) for id in elsewhere}
+    outcomes: dict[str, Outcome] = {**waits, **{id: Retry(Reason.LOST_RACE) for id in elsewhere}}
     outcomes |= {result.booking: result.outcome for result in finished}
     return {id: outcomes.get(id, DONE) for id in traces}
 
 
-def _intents(bookings: Sequence[str], desk: Desk) -> dict[str, Intent]:
-    details, effects = desk.details(bookings), desk.ledger.get(bookings)
-    wants = {id: want(details[id], effects.get(id)) for id in bookings}
-    hosts = {id: _host(details[id], effects.get(id)) for id, wanted in wants.items() if wanted is not Want.NOTHING}
+def _intents(bookings: Sequence[str], desk: Desk) -> tuple[dict[str, Intent], dict[str, Outcome]]:
+    """What is to be done now, and what is not yet, since the provider wants to be left alone."""
+    details, effects, now = desk.details(bookings), desk.ledger.get(bookings), desk.clock()
+    wanted = [id for id in bookings if want(details[id], effects.get(id)) is not Want.NOTHING]
+    waits: dict[str, Outcome] = {
+        id: Retry(effects[id].reason or Reason.RATE_LIMITED, left)
+        for id in wanted
+        if (left := left_alone(effects.get(id), now))
+    }
+    hosts = {id: _host(details[id], effects.get(id)) for id in wanted if id not in waits}
     access = desk.grants.of(hosts.values()) if hosts else {}
     found = {id: _intent(id, details[id], effects.get(id), access[host], desk) for id, host in hosts.items()}
-    return {id: intent for id, intent in found.items() if intent is not None}
+    return {id: intent for id, intent in found.items() if intent is not None}, waits
 
 
 def _intent(
@@ -119,7 +126,8 @@ def _decided(intent: Intent, detail: Detail | None, now: datetime) -> Job | Resu
     if wanted is Want.CLOSE:
         return Result(effect.booking, never_was(effect), DONE)
     if intent.place.calendar is not None and intent.place.token is not None:
-        return Job(wanted, effect, intent.place.calendar, detail)
+        settling = not intent.place.anew and effect.settling(now)
+        return Job(wanted, effect, intent.place.calendar, detail, settling)
     if not intent.place.parks:
         reason = Reason.SERVICE_UNAVAILABLE
         return Result(effect.booking, came_out(effect, Standing.INTENDED, reason=reason), Retry(reason))
@@ -156,7 +164,8 @@ def _tried_again(
 
 def _finished(result: Result, desk: Desk) -> Result:
     """Given up if it has lasted too long; otherwise with the time of the next try, or of the first look."""
-    effect, now, rhythm = result.effect, desk.clock(), desk.rhythm
+    now, rhythm = desk.clock(), desk.rhythm
+    effect = replace(result.effect, acted_at=now) if result.acted else result.effect
     if isinstance(result.outcome, Retry) and result.told:
         if now - effect.since < rhythm.patience:
             return replace(result, effect=put_off(effect, result.outcome.reason, now, result.outcome.after))

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pymongo import UpdateOne
@@ -16,6 +16,8 @@ from libs.mongo.outbox import Pending, as_document
 from services.calendar_writer.domain import OPEN, Effect, Standing
 from services.calendar_writer.records import effect_of, update_of
 
+MOST_OVER = 500
+"""Effects of bookings that are over, looked at no more, in one round: so that a long row of them does not hold up the others."""
 Change = tuple[Effect, Sequence[Pending]]
 """An effect as it is to be stored, one revision after the one that was read, and the events that tell of it."""
 
@@ -32,13 +34,14 @@ class Count:
 class Claim:
     """Which effects a worker takes for itself: what is due by `by`, at most so many, of one host if one is named.
 
-    Nobody else is given them before `until`.
+    Nobody else is given them before `until`; with `ahead`, an effect whose booking is further off than that, not before then.
     """
 
     by: datetime
     until: datetime
     most: int
     host: str | None = None
+    ahead: timedelta | None = None
 
 
 class Ledger(Protocol):
@@ -66,8 +69,9 @@ class Ledger(Protocol):
         """Written effects whose next look is due, the longest first; those whose booking is over need none any more."""
         ...
 
-    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
-        """Effects that are not removed, of these hosts' bookings that are not over, soonest first."""
+    def coming(self, hosts: Sequence[str], after: datetime, removed: datetime, most: int) -> Sequence[Effect]:
+        """Effects of these hosts' bookings that end after an instant, soonest first; what was removed, only if that was later
+        than `removed`."""
         ...
 
     def counts(self, standings: Sequence[Standing]) -> Mapping[Standing, Count]:
@@ -125,13 +129,16 @@ class MongoLedger:
         return self._claimed("due", {"standing": {"$in": _values(OPEN)}}, claim)
 
     def to_look_at(self, claim: Claim, now: datetime) -> Sequence[Effect]:
-        over = {"look_at": {"$lte": now}, "end": {"$lte": now}}
         with guarded():
-            self.documents.update_many(over, {"$unset": {"look_at": ""}})
-        return self._claimed("look_at", {"standing": Standing.WRITTEN.value}, claim)
+            due = self.documents.find({"look_at": {"$lte": now}}, {"end": 1}).sort("look_at", 1).limit(MOST_OVER)
+            over = [document["_id"] for document in due if (end := document.get("end")) and end <= now]
+            if over:
+                self.documents.update_many({"_id": {"$in": over}, "end": {"$lte": now}}, {"$unset": {"look_at": ""}})
+        return self._claimed("look_at", {"standing": Standing.WRITTEN.value, "end": {"$gt": now}}, claim)
 
-    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
-        wanted = {"host": {"$in": list(hosts)}, "end": {"$gt": now}, "standing": {"$ne": Standing.REMOVED.value}}
+    def coming(self, hosts: Sequence[str], after: datetime, removed: datetime, most: int) -> Sequence[Effect]:
+        there = {"$or": [{"standing": {"$ne": Standing.REMOVED.value}}, {"since": {"$gt": removed}}]}
+        wanted = {"host": {"$in": list(hosts)}, "end": {"$gt": after}, **there}
         with guarded():
             return [effect_of(d) for d in self.documents.find(wanted, {"outbox": 0}).sort("end", 1).limit(most)]
 
@@ -150,8 +157,16 @@ class MongoLedger:
             ids = [d["_id"] for d in self.documents.find(due, {"_id": 1}).sort(when, 1).limit(claim.most)]
             if not ids:
                 return []
-            self.documents.update_many({"_id": {"$in": ids}, **due}, {"$set": {when: claim.until, "claim": mark}})
+            taken: Document = {when: _until(claim), "claim": mark}
+            self.documents.update_many({"_id": {"$in": ids}, **due}, [{"$set": taken}])
             return [effect_of(d) for d in self.documents.find({"_id": {"$in": ids}, "claim": mark}, {"outbox": 0})]
+
+
+def _until(claim: Claim) -> datetime | Document:
+    if claim.ahead is None:
+        return claim.until
+    milliseconds = int(claim.ahead.total_seconds() * 1000)
+    return {"$max": [claim.until, {"$subtract": ["$start", milliseconds]}]}
 
 
 def _begin(change: Change, now: datetime) -> UpdateOne:

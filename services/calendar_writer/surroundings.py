@@ -16,9 +16,11 @@ from services.calendar_writer.domain import Effect, Standing
 from services.calendar_writer.looking import Look, Looker, Spot
 from services.calendar_writer.places import reach
 
-MOST_COMING = 1000  # bookings to come, of all hosts of a round, that are known as ours
+MOST_COMING = 1000  # bookings to come, of the hosts of whom something new was found, that are known as ours
 MOST_SUSPECTS = 100  # further entries looked at before something is said to be the host's
 A_DAY = timedelta(days=1)
+JUST_REMOVED = timedelta(minutes=10)
+"""So long after its removal began, an entry may be in what was read of a calendar."""
 
 Ours = Mapping[tuple[str, str], Sequence[Interval]]
 
@@ -45,18 +47,18 @@ def overlaps(
 ) -> dict[str, TimeSpan | None]:
     """What of the hosts' own lies over each booking that was looked at; missing where that is not known.
 
-    Valet's own entries are never taken for the host's. They are asked for before and after the calendars are read, for one
-    may come or go meanwhile; and before something is told, further entries are looked at that may have been moved there.
+    Valet's own entries are never taken for the host's: before something new is told, the ledger is asked for all that may have
+    been there, and further entries are looked at that may have been moved there.
     """
-    questions = _questions(looks, access)
-    hosts = list(dict.fromkeys(question.host for question in questions))
-    earlier = _coming(hosts, desk)
-    around = _read(questions, looker, desk)
-    known = [*earlier, *_coming(hosts, desk)]
-    found = _found(looks, around, _ours(known, looks))
-    if any(span and span != look.spot.effect.overlapped for look, span in zip(looks, found, strict=True)):
-        looks_elsewhere = looker.at(_suspects(known, looks, found, access))
-        found = _found(looks, around, _ours(known, [*looks, *looks_elsewhere]))
+    around = _read(_questions(looks, access), looker, desk)
+    found = _found(looks, around, _ours((), looks))
+    if news := _news(looks, found):
+        now = desk.clock()
+        known = desk.ledger.coming(news, now - A_DAY, now - JUST_REMOVED, MOST_COMING)
+        found = _found(looks, around, _ours(known, looks))
+        if _news(looks, found):
+            looks_elsewhere = looker.at(_suspects(known, looks, found, access))
+            found = _found(looks, around, _ours(known, [*looks, *looks_elsewhere]))
     return {
         look.spot.effect.booking: span
         for look, span in zip(looks, found, strict=True)
@@ -64,10 +66,14 @@ def overlaps(
     }
 
 
-def _coming(hosts: Sequence[str], desk: Desk) -> Sequence[Effect]:
-    if not hosts:
-        return []
-    return desk.ledger.coming(hosts, desk.clock() - A_DAY, MOST_COMING)
+def _news(looks: Sequence[Look], found: Sequence[TimeSpan | None]) -> list[str]:
+    """The hosts of whom something would be told that was not told before."""
+    new = (
+        look.spot.effect
+        for look, span in zip(looks, found, strict=True)
+        if span and span != look.spot.effect.overlapped
+    )
+    return list(dict.fromkeys(effect.host for effect in new))
 
 
 def _questions(looks: Iterable[Look], access: Mapping[str, HostAccess]) -> list[Question]:
@@ -111,7 +117,7 @@ def _read(questions: Sequence[Question], looker: Looker, desk: Desk) -> defaultd
 
 def _asked(question: Question, looker: Looker, desk: Desk) -> Mapping[str, Busy | Unreadable]:
     first = question.calendars[0]
-    if not looker.open(first.provider):
+    if not looker.open(first):
         return {}
     names = [calendar.calendar for calendar in question.calendars]
     try:

@@ -1,6 +1,6 @@
 """The calendar-writer's adapters, made here and nowhere else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -33,7 +33,8 @@ from services.calendar_writer.store import MongoLedger
 
 SIDE_BY_SIDE = 50  # writes to providers at once
 LOOKS_SIDE_BY_SIDE = 10  # looks at once: writes must not wait for them
-LEASE_TIMEOUTS = 6  # two tries of at most four exchanges each; the second is for a refused token, which is said at once
+LEASE_TIMEOUTS = 6  # a wait for the mailbox's turn, four exchanges, and what a batch may wait for its turn before
+TRY_TIMEOUTS = 5
 ENTRIES = "calendar-writer.write-entries"
 """The queue that this service's own reminders go to."""
 
@@ -66,7 +67,7 @@ class WriterWiring(Wiring):
             details=Questions(runtime.ask),
             grants=grants,
             ledger=ledger,
-            placing=Placing(adapters, grants, GreenPool(SIDE_BY_SIDE).imap),
+            placing=Placing(adapters, grants, GreenPool(SIDE_BY_SIDE).imap, InTime(settings.provider_timeout)),
             calendars=adapters,
             relay=relay,
             remind=Reminders(runtime.publisher),
@@ -86,6 +87,17 @@ def rhythm_of(settings: Settings) -> Rhythm:
         ahead=timedelta(days=settings.reconcile_days),
         lease=timedelta(seconds=LEASE_TIMEOUTS * settings.provider_timeout),
     )
+
+
+class InTime:
+    """Whether a try that begins now ends before its lease: of a large batch at a slow provider, the last wait for long."""
+
+    def __init__(self, provider_timeout: float, now: Callable[[], datetime] = clock.now) -> None:
+        self._longest = timedelta(seconds=TRY_TIMEOUTS * provider_timeout)
+        self._now = now
+
+    def __call__(self, effect: Effect) -> bool:
+        return effect.busy_until is None or self._now() + self._longest <= effect.busy_until
 
 
 class Questions:

@@ -1,6 +1,7 @@
 """What a test can ask a browser about the page that it shows."""
 
 import json
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ PHONE = (360, 780)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def as_phone(browser: Chrome) -> None:
+def as_phone(browser: Chrome, width: int = PHONE[0]) -> None:
     """Make the page as narrow as a phone."""
-    width, height = PHONE
+    height = PHONE[1]
     metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
@@ -26,8 +27,10 @@ def overflows(browser: Chrome) -> bool:
 
 def axe(browser: Chrome) -> list[str]:
     """What axe-core finds wrong with the page as it stands: rule and place, a line each."""
-    browser.execute_script(_axe_source())
-    script = "const done = arguments[arguments.length - 1]; axe.run({runOnly: arguments[0]}).then(done)"
+    if browser.execute_script("return typeof axe") != "object":
+        browser.execute_script(_axe_source())
+    options = "{runOnly: arguments[0], resultTypes: ['violations']}"
+    script = f"const done = arguments[arguments.length - 1]; axe.run({options}).then(done)"
     found: dict[str, Any] = browser.execute_async_script(script, RULES)
     return [f"{v['id']}: {n['target']} {n['failureSummary']}" for v in found["violations"] for n in v["nodes"]]
 
@@ -50,6 +53,7 @@ def forget(browser: Chrome) -> None:
     _log(browser, "performance")
 
 
+@cache
 def _axe_source() -> str:
     spec = find_spec("axe_playwright_python")  # found, not imported: it would want a driver that is not there
     assert spec is not None

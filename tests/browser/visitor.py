@@ -39,7 +39,8 @@ class Visitor:
 
     def times(self) -> list[str]:
         """The free times on the page, as instants in their addresses."""
-        return [str(link.get_attribute("href")).rpartition("start=")[2] for link in self.all(".times a")]
+        script = "return [...document.querySelectorAll('.times a')].map(link => link.href)"
+        return [str(address).rpartition("start=")[2] for address in self.browser.execute_script(script)]
 
     def choose(self, at: int = 40) -> datetime:
         """Open a host's free times and choose one."""

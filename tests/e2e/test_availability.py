@@ -169,6 +169,24 @@ def test_two_calendars_of_two_providers_both_count(world: World, names: str) -> 
     world.sandbox.clear_faults(fault)
 
 
+def test_a_provider_that_hangs_keeps_nobody_waiting(world: World, names: str) -> None:
+    # given two hosts, and a provider that hangs over the calendar of one
+    slow, quick, start = f"slow-{names}", f"quick-{names}", tomorrow(9)
+    account = world.connect(slow, "google")
+    world.connect(quick, "microsoft")
+    world.sandbox.add_fault(READ["google"], "timeout-before", seconds=9, count=1, account=account)
+    # when slots of both are asked for, within the time that a question has
+    about = ([slow, quick], "any", start, start + 2 * HOUR, 60)
+    answer = msgspec.convert(world.ask("availability", "team_slots", *about, deadline=5), TeamSlots)
+    alone = msgspec.convert(world.ask("availability", "slots", slow, start, start + 2 * HOUR, 60, deadline=5), Slots)
+    # then the one is offered, of the other it is said that nothing is known, and why
+    assert {tuple(slot.hosts) for slot in answer.slots} == {(quick,)}
+    assert answer.hosts[slow].why == alone.why == Reason.CALENDAR_UNREADABLE
+    assert [calendar.why for calendar in alone.calendars] == ["too-slow"]
+    # and all is well with the next answer of the provider
+    until(world, slow, start, lambda a: a.why is None)
+
+
 def test_an_error_inside_a_good_answer_gives_no_slots_and_says_why(world: World, names: str) -> None:
     # given Google that answers 200 with an error for the calendar
     host = f"unread-{names}"

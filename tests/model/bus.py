@@ -47,6 +47,7 @@ class ShufflingBus:
     clock: Callable[[], datetime]
     queues: list[Queue] = field(default_factory=list)
     waiting: list[Delivery] = field(default_factory=list)
+    put_off: list[Delivery] = field(default_factory=list)
     told: list[codec.Envelope] = field(default_factory=list)
     dead: list[tuple[str, str]] = field(default_factory=list)
     unconfirmed: int = 0
@@ -84,17 +85,22 @@ class ShufflingBus:
         self.waiting += [Delivery(queue, self._item(queue, body)) for queue in queues]
 
     def deliver(self, number: int) -> bool:
-        """Hand one message over; false if none waits. What is to be tried again waits again."""
+        """Hand one message over; false if none waits. What is to be tried again is put off until time has passed."""
         if not self.waiting:
             return False
         delivery = self.waiting.pop(number % len(self.waiting))
         self._recent.append(delivery)
         (outcome,) = delivery.queue.handle([delivery.item])
         if isinstance(outcome, Retry):
-            self.waiting.append(replace(delivery, item=replace(delivery.item, attempt=delivery.item.attempt + 1)))
+            self.put_off.append(replace(delivery, item=replace(delivery.item, attempt=delivery.item.attempt + 1)))
         elif isinstance(outcome, Poison):
             self.dead.append((delivery.queue.name, outcome.reason.value))
         return True
+
+    def time_passed(self) -> None:
+        """What was put off waits again."""
+        self.waiting += self.put_off
+        self.put_off.clear()
 
     def redeliver(self, number: int) -> None:
         """One of the last messages comes once more, as after a lost acknowledgement."""

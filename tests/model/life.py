@@ -6,12 +6,14 @@ stack (`real.py`). `machine.py` plays at random, `faults` judges.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 Span = tuple[datetime, datetime]
+Place = tuple[str, Span]
+"""A host, and a time there."""
 FIRST = ("booking-confirmed", "booking-rejected")
 
 
@@ -47,7 +49,7 @@ class End:
 
     asked: Sequence[Asked]
     said: Sequence[Said]
-    standing: dict[str, tuple[str, Span]]
+    standing: Mapping[str, Place]
     """Each booking that stands: its host and its time."""
     entries: Sequence[tuple[str, str, Span]]
     """Each entry of Valet's in a calendar: host, booking, time."""
@@ -86,6 +88,10 @@ class Life(Protocol):
         """Let things take their course for a moment."""
         ...
 
+    def standing(self) -> Mapping[str, Place]:
+        """Each booking that stands now: its host and its time."""
+        ...
+
     def settle(self) -> End:
         """End all trouble and wait until nothing moves any more."""
         ...
@@ -95,10 +101,20 @@ def faults(end: End) -> list[str]:
     """What is not as it must be, a line each; empty if all promises were kept."""
     return [
         *_each_answered_once(end),
-        *_no_overlap(end),
+        *overlaps(end.standing),
         *_calendar_equals_store(end),
         *_host_is_respected(end),
         *_never_over_the_hosts_own(end),
+    ]
+
+
+def overlaps(standing: Mapping[str, Place]) -> list[str]:
+    """Which two stand at one time at one host, a line each."""
+    stand = sorted((host, span, booking) for booking, (host, span) in standing.items())
+    return [
+        f"{one} and {other} overlap at {host}"
+        for (host, span, one), (other_host, other_span, other) in itertools.pairwise(stand)
+        if host == other_host and other_span[0] < span[1]
     ]
 
 
@@ -108,13 +124,6 @@ def _each_answered_once(end: End) -> Iterable[str]:
         count = answers[asked.key, asked.kind == "booking"]
         if count != 1:
             yield f"{asked.kind} {asked.key} has {count} outcomes"
-
-
-def _no_overlap(end: End) -> Iterable[str]:
-    stand = sorted((host, span, booking) for booking, (host, span) in end.standing.items())
-    for (host, span, one), (other_host, other_span, other) in itertools.pairwise(stand):
-        if host == other_host and other_span[0] < span[1]:
-            yield f"{one} and {other} overlap at {host}"
 
 
 def _calendar_equals_store(end: End) -> Iterable[str]:

@@ -4,15 +4,17 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.model.life import Life, faults
+from tests.model.life import Life, faults, overlaps
 
-CELLS = st.integers(0, 11)
-LENGTHS = st.integers(1, 3)
-STEPS = st.lists(st.integers(0, 50), min_size=2, max_size=24)
+LIVES = os.environ.get("VALET_MODEL_LIVES")
+CELLS = st.integers(0, 4)  # few, so that much collides
+LENGTHS = st.integers(1, 2)
+STEPS = st.lists(st.integers(0, 50), min_size=1, max_size=8)
 
 
 class Lives(RuleBasedStateMachine):
@@ -76,6 +78,12 @@ class Lives(RuleBasedStateMachine):
         self.life.move(key, of, cell, cells)
         return key
 
+    @invariant()
+    def never_two_at_one_time(self) -> None:
+        if hasattr(self, "life"):
+            found = overlaps(self.life.standing())
+            assert not found, found
+
     def teardown(self) -> None:
         if hasattr(self, "life"):
             found = faults(self.life.settle())
@@ -86,10 +94,14 @@ class Lives(RuleBasedStateMachine):
         return f"{letter}{self.number}"
 
 
+TIMEOUT = pytest.mark.timeout(0 if LIVES else 600)
+"""Seconds; as long as it takes where a number of lives is asked for."""
+
+
 def how_long(examples: int, steps: int) -> settings:
     """So many lives of so many steps; VALET_MODEL_LIVES asks for another number of lives."""
     return settings(
-        max_examples=int(os.environ.get("VALET_MODEL_LIVES", examples)),
+        max_examples=int(LIVES or examples),
         stateful_step_count=steps,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -31,7 +31,7 @@ from services.calendar_writer.desk import DetailsUnavailable
 from services.calendar_writer.placing import Placing, entry_of
 from services.calendar_writer.service import CalendarWriterService
 from tests.model.bus import ShufflingBus
-from tests.model.life import Asked, End, Said, Span, faults
+from tests.model.life import Asked, End, Place, Said, Span, faults
 from tests.unit.availability import doubles as availability
 from tests.unit.booking import doubles as booking
 from tests.unit.calendar_writer import doubles as writer
@@ -132,7 +132,7 @@ class MemoryLife:
             if not self._bus.deliver(round * 7):
                 self._time_passes(timedelta(seconds=20))
                 self._services["writer"].reconcile()
-                if not self._bus.waiting and not faults(self._end()):
+                if not self._bus.waiting and not self._bus.put_off and not faults(self._end()):
                     break
         return self._end()
 
@@ -142,7 +142,7 @@ class MemoryLife:
         clock = self._clock
         calendars: dict[Provider, Calendar] = {"google": self._writer.google, "microsoft": self._writer.microsoft}
         grants = self._writer.grants
-        reader = Reader(calendars, grants, map, Snapshots(0, clock.seconds), 10, clock.seconds)
+        reader = Reader(calendars, grants, availability.OneByOne(), Snapshots(0, clock.seconds), 10, clock.seconds)
         booking_desk = replace(self._booking.desk, relay=self._relay(self._booking.store.outbox), clock=clock)
         availability_desk = replace(
             self._availability.desk,
@@ -206,6 +206,7 @@ class MemoryLife:
 
     def _time_passes(self, by: timedelta) -> None:
         self._clock.move(by)
+        self._bus.time_passed()
         for outbox, relay in self._relays:  # a relay's own sweep goes by the real clock
             relay.send(outbox.waiting(self._clock(), timedelta(seconds=5), 1000))
         self._services["booking"].expire_holds()
@@ -224,13 +225,13 @@ class MemoryLife:
 
     # --- What is seen ---
 
+    def standing(self) -> Mapping[str, Place]:
+        kept = self._booking.store.kept.values()
+        return {b.id: (b.span.host, _plain(b.span)) for b in kept if b.state.value == "confirmed" and b.span}
+
     def _end(self) -> End:
-        kept = self._booking.store.kept
-        standing = {
-            b.id: (b.span.host, _plain(b.span)) for b in kept.values() if b.state.value == "confirmed" and b.span
-        }
         entries = [(host, _booking_of(entry), _plain(entry.span)) for host in HOSTS for entry in self._entries(host)]
-        return End(self._asked, self._said(), standing, entries, self._moved, self._deleted)
+        return End(self._asked, self._said(), self.standing(), entries, self._moved, self._deleted)
 
     def _said(self) -> list[Said]:
         said: dict[str, Said] = {}

@@ -3,14 +3,14 @@
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.sandbox.accounts import Provider
 from deploy.sandbox.client import SandboxError
 from tests.e2e.world import Heard, World, envelope, hear, ours, tomorrow
-from tests.model.life import Asked, End, Said, Span, faults
+from tests.model.life import Asked, End, Place, Said, Span, faults
 
 CELL = timedelta(minutes=30)
 PATIENCE = 150.0  # seconds: a hold on an unreadable calendar takes its time
@@ -124,15 +124,16 @@ class RealLife:
         self._tap.close()
         return end
 
+    def standing(self) -> Mapping[str, Place]:
+        journeys = self._world.journeys({one.booking for one in self._said() if one.booking})
+        return {id: (j["host"], _span(j)) for id, j in journeys.items() if j and j["state"] == "confirmed"}
+
     def _end(self) -> End:
         hear(self._tap, self._heard, lambda _: False, 0.2)
-        said = self._said()
-        bookings = [one.booking for one in said if one.booking]
-        journeys = self._world.journeys(set(bookings))
         return End(
             self._asked,
-            said,
-            {id: (j["host"], _span(j)) for id, j in journeys.items() if j and j["state"] == "confirmed"},
+            self._said(),
+            self.standing(),
             [(host, _booking_of(entry), _span(entry)) for host in self.hosts for entry in self._entries(host)],
             self._moved,
             self._deleted,

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-import pytest
-
 from tests.model.life import Life
-from tests.model.machine import Lives, how_long
+from tests.model.machine import TIMEOUT, Lives, how_long
 from tests.model.memory import MemoryLife
 
 
@@ -14,7 +12,7 @@ class InMemory(Lives):
     begin: ClassVar[Callable[[], Life]] = MemoryLife
 
 
-@pytest.mark.timeout(900)
+@TIMEOUT
 def test_in_the_end_the_calendar_equals_the_store() -> None:
     InMemory.TestCase.settings = how_long(examples=60, steps=40)
     InMemory.TestCase().runTest()

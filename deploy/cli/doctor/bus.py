@@ -33,17 +33,23 @@ WORDS = {
 }
 ELSE = ("no connection", "see whether RabbitMQ is up and lets this machine in")
 
-QUESTIONS = tuple(
-    topology.QuestionQueue(service, method)
-    for service, method in (
-        ("auth", "connect_link"),
-        ("auth", "hosts"),
-        ("auth", "access_tokens"),
-        ("availability", "slots"),
-        ("booking", "details"),
-        ("booking", "journeys"),
-    )
-)
+METHODS = {
+    "auth": (
+        "access_tokens",
+        "calendars",
+        "connect_link",
+        "disconnect",
+        "disconnect_link",
+        "history",
+        "hosts",
+        "set_calendars",
+    ),
+    "availability": ("host_rules", "set_host_rules", "slots", "team_slots"),
+    "booking": ("details", "journeys", "public_keys"),
+    "calendar-writer": ("effects", "reconcile"),
+}
+"""Every question that a service of this release answers."""
+QUESTIONS = tuple(topology.QuestionQueue(service, method) for service, methods in METHODS.items() for method in methods)
 NOBODY = "valet-doctor"
 NO_BOOKING = f"bk_{'a' * 26}"
 
@@ -85,7 +91,10 @@ def questions(settings: Settings) -> Sequence[tuple[str, Callable[[], Iterable[F
     return [
         _question(settings, "auth", "hosts"),
         _question(settings, "availability", "slots", NOBODY, *span, 30),
+        _question(settings, "availability", "host_rules", NOBODY),
         _question(settings, "booking", "journeys", [NO_BOOKING]),
+        _question(settings, "booking", "public_keys"),
+        _question(settings, "calendar-writer", "effects"),
     ]
 
 

@@ -97,7 +97,9 @@ class General:
         status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
         title = TITLES.get(status, "This does not work")
         text = detail if detail not in ("Not Found", "Method Not Allowed") else "Please begin again on the first page."
-        return self._render(request, "message.html", status, title=title, text=text, back="/")
+        page = self._render(request, "message.html", status, title=title, text=text, back="/")
+        page.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})  # Allow, of a 405
+        return page
 
     def altered(self, request: Request, error: Exception) -> Response:
         """A link that this site did not sign."""

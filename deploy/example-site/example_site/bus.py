@@ -20,6 +20,9 @@ QUESTIONS: Final = Exchange("nameko-rpc", type="topic", no_declare=True)
 REPLIES: Final = "amq.rabbitmq.reply-to"  # https://www.rabbitmq.com/docs/direct-reply-to
 TROUBLE: Final = (OSError, AMQPError, EOFError, AttributeError)
 """What kombu and py-amqp raise when a connection is lost, refused or cut; AttributeError when it is closed already."""
+MOST: Final = 20  # threads that may wait for the bus; the others serve pages that need none
+ONCE: Final = 1e-6  # seconds after which kombu tries to connect no more
+ROOM_WITHIN: Final = 1.0  # seconds
 IDLE: Final = 4  # connections that are kept for the next who needs one
 
 Result = TypeVar("Result")
@@ -54,6 +57,7 @@ class Bus:
         self._ca = ca_bundle
         self._patience = patience
         self._idle: LifoQueue[Connection] = LifoQueue(IDLE)
+        self._room = threading.BoundedSemaphore(MOST)
 
     def publish(self, kind: str, body: bytes) -> None:
         """Returns when the broker has the event on disk. Raises BusTrouble, also if nothing takes such requests."""
@@ -84,14 +88,14 @@ class Bus:
         return answer.result
 
     def open(self, heartbeat: int = 0) -> Connection:
-        """A connection that is up. Raises what TROUBLE lists."""
+        """A connection that is up; tried once, for half of the patience. Raises what TROUBLE lists."""
         tls = {"ca_certs": self._ca, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": urlsplit(self._url).hostname}
         named = {"connection_name": "example-site"}
         options = {"confirm_publish": True, "client_properties": named}
         connection = Connection(
-            self._url, ssl=tls, heartbeat=heartbeat, connect_timeout=self._patience, transport_options=options
+            self._url, ssl=tls, heartbeat=heartbeat, connect_timeout=self._patience / 2, transport_options=options
         )
-        connection.ensure_connection(max_retries=1, reraise_as_library_errors=False)
+        connection.ensure_connection(max_retries=1, timeout=ONCE, reraise_as_library_errors=False)
         return connection
 
     def _asked(self, connection: Connection, question: str, body: bytes) -> bytes:
@@ -122,6 +126,14 @@ class Bus:
                 connection.drain_events(timeout=left)
 
     def _with_connection(self, work: Callable[[Connection], Result]) -> Result:
+        if not self._room.acquire(timeout=ROOM_WITHIN):
+            raise BusTrouble("too many wait for it")
+        try:
+            return self._kept_or_new(work)
+        finally:
+            self._room.release()
+
+    def _kept_or_new(self, work: Callable[[Connection], Result]) -> Result:
         """Everything here is safe to do twice: a connection that died while it lay idle is replaced without a word."""
         with contextlib.suppress(Empty):
             kept = self._idle.get_nowait()

@@ -54,10 +54,12 @@ class Listener:
         while not self._ended.is_set():
             try:
                 with contextlib.closing(self._bus.open(HEARTBEAT)) as connection:
-                    failures = 0
                     self._listen(connection)
             except TROUBLE as error:
                 log.warning("the bus is lost: %s; trying again", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a listener that ended would leave every visitor waiting
+                log.error("listening failed: %s; trying again", type(error).__name__)
+            failures = 0 if self.ready.is_set() else failures
             self.ready.clear()
             self._ended.wait(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
@@ -73,6 +75,6 @@ class Listener:
     def _hear(self, message: Message) -> None:
         try:
             self._memory.hear(json.loads(message.body))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever this one holds, the next one is heard
             log.warning("a message is no event that can be read: %s", type(error).__name__)
         message.ack()

@@ -15,6 +15,7 @@ from example_site.events import trace_of
 from example_site.links import Span
 
 KEPT: Final = 20_000
+FORMS: Final = 5_000  # a link is up to some 20 KB, for what the visitor wrote is in it, sealed
 LIFE: Final = 48 * 3600.0  # seconds
 TYPES: Final = (
     "booking-held",
@@ -112,7 +113,7 @@ class Memory:
         self._lock = threading.Lock()
         self._marks: Bounded[Mark] = Bounded(clock)
         self._standings: Bounded[Standing] = Bounded(clock)
-        self._forms: Bounded[str] = Bounded(clock)
+        self._forms: Bounded[str] = Bounded(clock, FORMS)
 
     def first(self, id: str, link: str) -> str:
         """The link that this form's request was given first: however often a form is sent, it is one request."""

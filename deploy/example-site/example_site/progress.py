@@ -36,6 +36,9 @@ class Progress:
 
 def of_booking(mark: Mark, standing: Standing | None) -> Progress:
     """Of a request for a booking."""
+    if mark.outcome == "rejected" and mark.reason == "identity-reused":  # only after a restart that forgot the first
+        text = f"{words(mark.reason)} Look at the page that you saw then, or choose a time anew."
+        return Progress("Sent before", text, [], True, good=False)
     if mark.outcome == "rejected":
         return Progress(
             "Not booked", words(mark.reason), [Step("Asked for", "done"), Step("Refused", "bad")], True, good=False

@@ -1,7 +1,7 @@
 """Templates to pages, escaped by default."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from example_site.zones import Clock
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 MOST = 250  # times on one page, which keeps it under 50 KB
 
 
@@ -60,11 +61,11 @@ class Render:
 
 
 def instant(text: str | None) -> datetime | None:
-    """An instant from an address, or None if it is none."""
+    """An instant from an address, or None if it is none that every clock can show."""
     try:
         at = datetime.fromisoformat(text or "")
-        return at if at.tzinfo is not None else None
-    except ValueError:
+        return at if at.tzinfo is not None and EARLIEST < at.astimezone(UTC) < LATEST else None
+    except (ValueError, OverflowError):
         return None
 
 

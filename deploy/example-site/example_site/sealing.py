@@ -1,6 +1,7 @@
 """Seals who books with Valet's public key, so that nobody on the bus or at the broker can read it."""
 
 import json
+import logging
 import threading
 import time
 from typing import Any
@@ -11,6 +12,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 DAY = 24 * 3600.0  # seconds that a key is used before it is fetched again
+PAUSE = 5.0  # seconds before it is tried again; visitors who come meanwhile are told at once
+
+
+log = logging.getLogger("example_site")
 
 
 class SealUnavailable(Exception):
@@ -27,6 +32,7 @@ class Seal:
         self._lock = threading.Lock()
         self._keys: KeySet | None = None
         self._fetched = 0.0  # by the monotonic clock
+        self._failed: float | None = None
 
     def __call__(self, content: dict[str, Any]) -> str:
         """Each sealing gives another text. Raises SealUnavailable."""
@@ -37,8 +43,19 @@ class Seal:
     def _current(self) -> KeySet:
         with self._lock:
             if self._keys is None or time.monotonic() - self._fetched > DAY:
-                self._keys, self._fetched = self._fetch(), time.monotonic()
-            return self._keys
+                self._renew()
+            if self._keys is None:
+                raise SealUnavailable("no key")
+            return self._keys  # an old one, if no newer is to be had
+
+    def _renew(self) -> None:
+        if self._failed is not None and time.monotonic() - self._failed < PAUSE:
+            return
+        try:
+            self._keys, self._fetched = self._fetch(), time.monotonic()
+        except SealUnavailable as error:
+            self._failed = time.monotonic()
+            log.warning("the key to seal with cannot be had: %s", error)
 
     def _fetch(self) -> KeySet:
         try:

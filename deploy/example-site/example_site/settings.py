@@ -1,5 +1,6 @@
 """Everything that can be set, read from SITE_* variables once at start."""
 
+import re
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import msgspec
 
 LONGEST_QUESTION = 200  # characters, as the contract has it
 SHORTEST_SECRET = 32
+HOST = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESERVED = {"assets", "cancel", "change", "move", "ready", "status", "zone"}  # first parts of the site's own addresses
 
 
@@ -42,7 +44,7 @@ class Settings:
     source: str = "urn:example:example-site"
     zone: str = "UTC"
     days: int = 14
-    patience: float = 8.0  # seconds that Valet or the broker may take to answer
+    patience: float = 6.0  # seconds that Valet or the broker may take to answer; Valet itself gives up after 5
 
     @property
     def queue(self) -> str:
@@ -115,6 +117,8 @@ def _hosts(env: Mapping[str, str]) -> Mapping[str, Host]:
             f'SITE_HOSTS must be a list such as [{{"host": "dr-example", "name": "Dr. Example"}}]: {error}'
         ) from None
     for host in hosts:
+        if not HOST.fullmatch(host.host):
+            raise BadSettings("SITE_HOSTS: host must be a name as Valet has it, such as dr-example")
         if host.host in RESERVED:
             raise BadSettings(f"SITE_HOSTS: a host cannot be called {host.host} here: the site's own pages are")
         if not host.minutes or not all(5 <= minutes <= 1440 for minutes in host.minutes):

@@ -76,8 +76,10 @@ def serving(certificate: tuple[Path, Path], app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def connectable(admin: SandboxAdmin, settings: Settings, certificate: tuple[Path, Path]) -> Iterator[Auth]:
-    """Auth with one person at each provider."""
+def connectable(
+    admin: SandboxAdmin, settings: Settings, certificate: tuple[Path, Path], provider_timeout: float = 3
+) -> Iterator[Auth]:
+    """Auth with one person at each provider, who may take so many seconds to answer."""
     admin.create_account("google", EMAIL, name="Ada Example")
     admin.create_account("microsoft", EMAIL, name="Ada Example")
     pages: list[Pages] = []
@@ -89,7 +91,7 @@ def connectable(admin: SandboxAdmin, settings: Settings, certificate: tuple[Path
         known = settings.model_copy(
             update={
                 "public_url": url,
-                "provider_timeout": 3,
+                "provider_timeout": provider_timeout,
                 "google_client_id": GOOGLE_CLIENT_ID,
                 "google_client_secret": SecretStr(GOOGLE_CLIENT_SECRET),
                 "microsoft_client_id": MICROSOFT_CLIENT_ID,

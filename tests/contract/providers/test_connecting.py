@@ -341,17 +341,19 @@ def test_disconnecting_takes_a_press_of_a_button_on_our_own_page(auth: Auth) -> 
     assert requests.post(link, {"connection": other}, verify=auth.ca, timeout=10).status_code == 400
     assert requests.post(link, {"connection": "x" * 5000}, verify=auth.ca, timeout=10).status_code == 413
     assert {c.state for c in auth.world.store.kept.values()} == {State.CONNECTED}
-    assert requests.post(link, verify=auth.ca, timeout=10).status_code == 200
+    assert requests.post(link, verify=auth.ca, timeout=10).status_code == 400  # nothing named is not everything
+    assert auth.access()["state"] == "connected"
+    assert requests.post(link, {"connection": "all"}, verify=auth.ca, timeout=10).status_code == 200
     assert auth.access()["state"] == "disconnected"
     assert auth.access("dr-other")["state"] == "connected"
     # again is as good as once
-    assert "Nothing is connected" in requests.post(link, verify=auth.ca, timeout=10).text
+    assert "Nothing is connected" in requests.post(link, {"connection": "all"}, verify=auth.ca, timeout=10).text
 
 
 def test_what_the_page_says_was_revoked(auth: Auth, provider: str) -> None:
     auth.connect(provider)
     auth.admin.add_fault("google.revoke", "status", status=503, count=1)
-    page = requests.post(auth.leave_link(), verify=auth.ca, timeout=10)
+    page = requests.post(auth.leave_link(), {"connection": "all"}, verify=auth.ca, timeout=10)
     assert {"google": "Google did not answer", "microsoft": "Microsoft offers no way"}[provider] in page.text
     assert {"google": "myaccount.google.com", "microsoft": "myapps.microsoft.com"}[provider] in page.text
     assert "yours to keep or delete" in page.text

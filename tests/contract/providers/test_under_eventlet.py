@@ -56,13 +56,17 @@ import sys, time
 from datetime import timedelta
 from pathlib import Path
 from libs.config.settings import Settings
-from libs.providers.adapters import calendars
+from libs.providers.adapters import Guarded
+from libs.providers.breaker import Breaker
+from libs.providers.egress import Door
 from libs.providers.errors import TryLater, Unreachable
+from libs.providers.google import GoogleCalendar
 from libs.providers.port import Busy, Interval
 from tests.contract.providers.rigs import DAY
 api, ca, token = sys.argv[1:]
 settings = Settings(ca_bundle=Path(ca), google_api_url=api, provider_timeout=3, connect_timeout=3)
-calendar = calendars(settings)["google"]
+breaker = Breaker("google")
+calendar = Guarded(GoogleCalendar(Door(settings), settings), lambda _: breaker.call())  # as if each call were another mailbox's
 window = Interval(DAY, DAY + timedelta(days=1))
 def busy(_):
     try:

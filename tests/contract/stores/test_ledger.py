@@ -62,7 +62,9 @@ def test_all_that_an_effect_says_is_kept(ledger: LedgerShelf) -> None:
         tried(effect("mine"), 2, START),
         start=START,
         end=START + DAY,
-        missing=True,
+        missing_since=START,
+        acted_at=START,
+        not_before=START + DAY,
         remote_id="remote-1",
         look_at=START + MINUTE,
         moved=span,
@@ -236,6 +238,17 @@ def test_a_look_that_is_taken_leaves_the_rest_of_the_effect_alone(ledger: Ledger
     assert begin(ledger.store, replace(taken, revision=taken.revision + 1)) == set()
 
 
+def test_what_is_far_ahead_is_given_once_when_asked_for_and_then_waits(ledger: LedgerShelf) -> None:
+    far = START + 90 * DAY
+    kept(ledger.store, "far", standing=Standing.WRITTEN, look_at=far - 30 * DAY, start=far, end=far + DAY)
+    kept(ledger.store, "near", standing=Standing.WRITTEN, look_at=START, start=START + DAY, end=START + 2 * DAY)
+    claim = Claim(START + 3660 * DAY, START + MINUTE, 5, ahead=30 * DAY)
+
+    assert set(ids(ledger.store.to_look_at(claim, START))) == {booking_id("far"), booking_id("near")}
+    waits = {id: effect.look_at for id, effect in ledger.store.get([booking_id("far"), booking_id("near")]).items()}
+    assert waits == {booking_id("far"): far - 30 * DAY, booking_id("near"): START + MINUTE}
+
+
 def test_a_booking_that_is_over_is_not_looked_at_any_more(ledger: LedgerShelf) -> None:
     kept(ledger.store, "mine", standing=Standing.WRITTEN, look_at=START, start=START - DAY, end=START)
 
@@ -251,5 +264,12 @@ def test_what_is_to_come_of_some_hosts_is_known(ledger: LedgerShelf, standing: S
     kept(ledger.store, "theirs", standing=standing, start=START, end=START + DAY, host="dr-other")
     there = [] if standing is Standing.REMOVED else [booking_id("soon"), booking_id("later")]
 
-    assert ids(ledger.store.coming([HOST], START, 10)) == there
-    assert ids(ledger.store.coming([HOST], START, 1)) == there[:1]
+    assert ids(ledger.store.coming([HOST], START, START, 10)) == there
+    assert ids(ledger.store.coming([HOST], START, START, 1)) == there[:1]
+
+
+def test_what_was_removed_just_now_is_known_for_a_while(ledger: LedgerShelf) -> None:
+    kept(ledger.store, "mine", standing=Standing.REMOVED, since=START, start=START, end=START + DAY)
+
+    assert ids(ledger.store.coming([HOST], START, START - MINUTE, 10)) == [booking_id("mine")]
+    assert ids(ledger.store.coming([HOST], START, START, 10)) == []

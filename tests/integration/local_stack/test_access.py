@@ -1,6 +1,8 @@
 """What each user may do on the broker and in the database."""
 
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -10,7 +12,10 @@ from amqp.exceptions import AccessRefused
 from pymongo.errors import OperationFailure
 
 from deploy.local import Stack
-from libs.messaging import topology
+from libs.contracts import codec
+from libs.contracts.reasons import Reason
+from libs.messaging import intake, topology
+from libs.testing.events import confirmed, requested
 from tests.integration.local_stack.clients import amqp_connection, mongo_client
 
 SERVICES = ("auth", "availability", "booking", "calendar-writer")
@@ -124,6 +129,9 @@ def test_a_service_has_its_own_queues_and_no_others(stack: Stack, service: str) 
         lambda c: c.basic_publish_confirm(amqp.Message("x"), "dead-letters", other),
         lambda c: c.queue_bind(f"given-up.{service}", "retry", f"{other}.probe"),
         lambda c: c.queue_bind(f"given-up.{service}", "events", "#"),
+        lambda c: c.queue_bind(f"given-up.{service}", "dead", other),
+        lambda c: c.basic_publish_confirm(amqp.Message("x"), "dead", other),
+        lambda c: c.basic_publish_confirm(amqp.Message("x"), "dead", service),
         lambda c: c.queue_bind(f"given-up.{service}", "nameko-rpc", "#"),
         lambda c: c.queue_bind(f"given-up.{service}", "nameko-rpc", f"{other}.probe"),
     ):
@@ -163,6 +171,86 @@ def test_an_emitter_is_answered_at_the_address_that_the_broker_lends_it(stack: S
         answering.queue_delete("rpc.availability.slots")
     # then it hears the answer
     assert answers == ["free"]
+
+
+def by_a_detour(channel: Any, mine: str, exchange: str, key: str, message: amqp.Message) -> None:
+    """Have the broker itself publish a message, under a key that it would refuse from this user: out of a queue of the user's
+    own, into which an exchange of the user's own leads, and in which it expires."""
+    ending = {"x-message-ttl": 1, "x-dead-letter-exchange": exchange, "x-dead-letter-routing-key": key}
+    channel.queue_declare(mine, durable=True, auto_delete=False, arguments=ending)
+    channel.exchange_declare(mine, "fanout", durable=True, auto_delete=False)
+    channel.queue_bind(mine, mine)
+    channel.basic_publish_confirm(message, mine, "")
+
+
+def through_an_exchange(channel: Any, mine: str, exchange: str, key: str, message: amqp.Message) -> None:
+    """Publish to an exchange of one's own that leads into another."""
+    channel.exchange_declare(mine, "fanout", durable=True, auto_delete=False)
+    channel.exchange_bind(exchange, mine)
+    channel.basic_publish_confirm(message, mine, key)
+
+
+def arrived(channel: Any, queue: str) -> Any:
+    """The next message in the queue."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if message := channel.basic_get(queue, no_ack=True):
+            return message
+        time.sleep(0.05)
+    raise AssertionError("nothing arrived")
+
+
+@pytest.fixture
+def tidy(stack: Stack) -> Iterator[None]:
+    yield
+    for name in ("emitter-demo.detour", "availability.detour"):
+        with amqp_connection(stack.env("operator")) as connection:
+            connection.channel().queue_delete(name)
+            connection.channel().exchange_delete(name)
+
+
+WAYS = pytest.mark.parametrize("way", [by_a_detour, through_an_exchange])
+
+
+@WAYS
+@pytest.mark.usefixtures("tidy")
+def test_a_fact_that_an_emitter_slips_past_the_brokers_checks_is_taken_for_none(
+    stack: Stack, emitter: Any, way: Callable[..., None]
+) -> None:
+    # given a queue of Valet's that is bound as a service binds it
+    queue = topology.Queue("calendar-writer", "probe", ("booking-confirmed",))
+    with amqp_connection(stack.env("operator")) as connection:
+        listener = connection.channel()
+        mine = listener.queue_declare(exclusive=True).queue
+        listener.queue_bind(mine, "events", "booking-confirmed")
+        # when an emitter says a fact by a way on which the broker checks no keys
+        fact = amqp.Message(held("b-1", confirmed("b-1")), content_type=codec.STRUCTURED)
+        way(emitter, "emitter-demo.detour", "events", "booking-confirmed", fact)
+        # then it does get there, and goes no further
+        item = intake.read(intake.raw(arrived(listener, mine)), queue, 100_000)
+    assert isinstance(item, intake.Unfit)
+    assert item.reason == Reason.WRONG_ROUTE
+
+
+@WAYS
+@pytest.mark.usefixtures("tidy")
+def test_a_service_gets_nothing_into_the_queues_of_another_by_way_of_the_delays(
+    stack: Stack, way: Callable[..., None]
+) -> None:
+    queue = topology.Queue("booking", "probe", ("booking-requested",))
+    make_ready(stack, "booking")
+    with amqp_connection(stack.env("availability")) as connection:
+        request = amqp.Message(held("b-1", requested()), content_type=codec.STRUCTURED)
+        way(connection.channel(), "availability.detour", "delay.1s", queue.name, request)
+    with amqp_connection(stack.env("booking")) as connection:
+        item = intake.read(intake.raw(arrived(connection.channel(), queue.name)), queue, 100_000)
+    assert isinstance(item, intake.Unfit)
+    assert item.reason == Reason.WRONG_ROUTE
+
+
+def held(id: str, data: Any) -> str:
+    """An event as it lies in a queue."""
+    return codec.encode(codec.event(data, id=id, source="urn:example:shop", time=datetime.now(UTC))).decode()
 
 
 def state(fact: str, channel: Any) -> None:

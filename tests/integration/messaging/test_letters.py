@@ -230,3 +230,39 @@ def test_nobody_but_the_broker_gives_up_for_a_service(
     # then no letter is made of it
     wait_until(lambda: letters.unread() == {})
     assert letters.look(MOST).letters == []
+
+
+def test_a_letter_that_its_service_did_not_write_is_not_put_back(
+    link: Link, service: str, queue: topology.Queue, letters: Letters
+) -> None:
+    # given a letter that somebody put into the queue of dead letters by the default exchange, with a request they may not make
+    forged = dead.DeadLetter(
+        queue=queue.name, reason="foreign-entry", attempts=1, at=1, size=9, letter="f" * 32, body=held("x").decode()
+    )
+    with channel(link) as opened:
+        opened.confirm_select()
+        body = dead.outgoing(forged, service).body
+        opened.basic_publish_confirm(Message(body, content_type=dead.CONTENT_TYPE), "", topology.dead_queue(service))
+    # when an operator looks and has all put back
+    (found,) = letters.look(MOST).letters
+    told = list(letters.replay(lambda _: True))
+    # then it is none of Valet's, and stays
+    assert (found.reason, found.replayable) == ("unreadable", False)
+    assert [why for _, why in told] == ["its content was not kept"]
+    assert depth(link, queue.name) == 0
+
+
+def test_a_message_that_reached_a_service_by_a_wrong_way_is_not_kept_when_the_broker_gives_it_up(
+    link: Link, queue: topology.Queue, letters: Letters, run_rescue: Callable[..., None]
+) -> None:
+    # given a request that nobody had the right to say, returned more often than the broker allows
+    with channel(link) as opened:
+        opened.confirm_select()
+        opened.basic_publish_confirm(Message(_request(), content_type="application/cloudevents+json"), "", queue.name)
+        for _ in range(topology.DELIVERY_LIMIT + 1):
+            opened.basic_reject(opened.basic_get(queue.name).delivery_tag, True)
+    run_rescue(SEAL)
+    wait_until(lambda: len(letters.look(MOST).letters) == 1)
+    # then nothing of it is kept: put back by an operator it would have the right way
+    (found,) = letters.look(MOST).letters
+    assert (found.reason, found.replayable) == ("delivered-too-often", False)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -227,3 +228,25 @@ def test_the_service_is_restarted_between_two_questions(answering: Program, ask:
     threading.Timer(0.2, answering.start, (False,)).start()
     # then the question waits for it and is answered
     assert ask("answering", "echo", 2, deadline=15) == 2
+
+
+def test_a_question_by_the_detour_of_a_queue_is_not_answered(answering: Program, ask: Ask, link: Link) -> None:
+    # given somebody who may not ask this, but owns a queue, out of which the broker itself puts it where questions go
+    with channel(link) as opened:
+        answers: list[bytes] = []
+        opened.basic_consume("amq.rabbitmq.reply-to", no_ack=True, callback=lambda m: answers.append(m.body))
+        ending = {
+            "x-message-ttl": 1,
+            "x-dead-letter-exchange": "nameko-rpc",
+            "x-dead-letter-routing-key": "answering.echo",
+        }
+        detour = opened.queue_declare(exclusive=True, arguments=ending).queue
+        question = Message('{"args": [7], "kwargs": {}}', reply_to="amq.rabbitmq.reply-to", correlation_id="1")
+        opened.basic_publish(question, "", detour)
+        # when a question that comes after it has been answered
+        time.sleep(0.5)
+        assert ask("answering", "echo", 8) == 8
+        # then that one has not been
+        with suppress(TimeoutError):
+            opened.connection.drain_events(timeout=1)
+        assert answers == []

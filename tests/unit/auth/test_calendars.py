@@ -108,6 +108,25 @@ def test_disconnecting_another_one_moves_nothing(at: World, both: tuple[str, str
     assert at.told.facts()[-1][0] == "calendar-disconnected"
 
 
+def test_a_dead_connection_that_was_left_out_does_not_come_back_when_another_ends(at: World) -> None:
+    # given three connections: the oldest died and was left out, the second is written to
+    dead = connect(at, provider="google")
+    at.clock.sleep(1)
+    second = connect(at, provider="microsoft").id
+    at.clock.sleep(3600)
+    at.google.trouble = [GrantDead("invalid-grant")]
+    handlers.access_tokens(["dr-example"], None, at.desk)
+    at.google.identity = "person-2"
+    third = connect(at, provider="google").id
+    handlers.set_calendars("dr-example", [row(second, written=True), row(third)], at.desk)
+    # when the one that is written to ends
+    handlers.disconnect("dr-example", second, at.desk)
+    # then the one that is in use takes over, and the host can be booked
+    assert shown(at) == [(third, "primary", True, True)]
+    assert handlers.access_tokens(["dr-example"], None, at.desk)["dr-example"]["state"] == "connected"
+    assert dead.id not in str(handed_out(at))
+
+
 def test_a_dead_connection_can_be_left_out(at: World, both: tuple[str, str]) -> None:
     google, microsoft = both
     at.clock.sleep(3600)

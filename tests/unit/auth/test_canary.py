@@ -1,5 +1,6 @@
 """The canary: asks about grants before a booking has to, and only as often as it must."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,9 +8,10 @@ import pytest
 
 from libs.providers.errors import GrantDead, Unreachable
 from libs.telemetry import metrics
-from services.auth.canary import MOST, Canary
+from services.auth.canary import MOST, SILENT, Canary
 from services.auth.domain import Connection, State
-from services.auth.store import Lease
+from services.auth.oauth import Fresh
+from services.auth.store import Count, Lease
 from tests.unit.auth.doubles import World, another_replica, world
 from tests.unit.auth.test_connecting import connect
 
@@ -72,7 +74,7 @@ def test_a_provider_in_trouble_changes_nothing_and_is_asked_again_later(at: Worl
     assert (at.store.kept[made.id], at.store.leases) == (before, {})
     canary.tick()
     assert len(at.google.refreshed) == 1  # not again at once
-    at.clock.sleep(61)
+    at.clock.sleep(121)
     canary.tick()
     assert len(at.google.refreshed) == 2
     assert at.store.kept[made.id].proved_at == at.clock()
@@ -139,6 +141,23 @@ def test_two_replicas_ask_once(at: World) -> None:
     assert (len(at.google.refreshed), at.clock()) == (1, before)
 
 
+def test_all_are_counted_every_few_seconds_only(at: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(at)
+    counted: list[int] = []
+    census = at.store.census
+
+    def counting() -> Sequence[Count]:
+        counted.append(1)
+        return census()
+
+    monkeypatch.setattr(at.store, "census", counting)
+    canary = Canary(at.desk, EVERY)
+    for _ in range(20):
+        canary.tick()
+        at.clock.sleep(1)
+    assert len(counted) == 4
+
+
 def test_ages_are_measured(at: World) -> None:
     connect(at)
     at.clock.sleep(100)
@@ -159,14 +178,41 @@ def test_one_that_could_not_be_proved_does_not_stand_in_the_way_of_others(at: Wo
     assert len(at.google.refreshed) == 2  # and the first waits for its next turn
 
 
-def test_a_provider_that_can_tell_nothing_is_left_alone_for_a_while(at: World) -> None:
-    many(at, 3)
-    at.clock.sleep(EVERY + 10)
-    at.google.trouble = [Unreachable("timed-out")] * 9
+def test_grants_that_cannot_be_told_of_do_not_hide_others(at: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given several grants that fail each time, for reasons of their own, and that were proved before all others
+    made = many(at, 9)
+    bad = {at.desk.safe.open_tokens(made[n]).refresh for n in range(4)}
+    refresh = at.google.refresh
+
+    def stumbling(token: str) -> Fresh:
+        if token in bad:
+            raise Unreachable("oauth-500")
+        return refresh(token)
+
+    monkeypatch.setattr(at.google, "refresh", stumbling)
     canary = Canary(at.desk, EVERY)
-    canary.tick()
-    canary.tick()
-    assert len(at.google.refreshed) == 1
+    at.clock.sleep(EVERY)
+    # when half a period passes
+    for _ in range(300):
+        canary.tick()
+        at.clock.sleep(1.02)
+    # then all others are proved, and those are still taken for alive
+    for connection in made[4:]:
+        proved_at = at.store.kept[connection.id].proved_at
+        assert proved_at is not None
+        assert at.clock() - proved_at < timedelta(seconds=EVERY)
+    assert {c.state for c in at.store.kept.values()} == {State.CONNECTED}
+
+
+def test_a_provider_that_can_tell_nothing_is_left_alone_for_a_while(at: World) -> None:
+    many(at, 9)
+    at.clock.sleep(EVERY + 10)
+    at.google.trouble = [Unreachable("timed-out")] * 99
+    canary = Canary(at.desk, EVERY)
+    for _ in range(9):
+        canary.tick()
+    assert len(at.google.refreshed) == SILENT
     at.clock.sleep(61)
-    canary.tick()
-    assert len(at.google.refreshed) == 2
+    for _ in range(9):
+        canary.tick()
+    assert len(at.google.refreshed) == 2 * SILENT

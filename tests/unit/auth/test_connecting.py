@@ -10,7 +10,7 @@ import pytest
 from libs.providers.errors import GrantDead, Unreachable
 from services.auth import arriving, connecting, domain, handlers, invitations
 from services.auth.connecting import Departure
-from services.auth.domain import Connection, State
+from services.auth.domain import MOST_CONNECTIONS, Connection, State
 from services.auth.endings import Ended, Ending
 from services.auth.oauth import Suspicious
 from tests.unit.auth.doubles import World, world
@@ -210,6 +210,43 @@ def test_the_host_says_no_and_may_try_again(at: World) -> None:
         arriving.arrive("google", params, departure.browser, at.desk)
     assert invitations.open_link(token, "connect", at.desk).host == "dr-example"
     assert at.google.exchanged == []
+
+
+@pytest.mark.parametrize(
+    ("params", "ending"),
+    [
+        ({"error": "server_error"}, Ending.UNAVAILABLE),
+        ({"error": "temporarily_unavailable"}, Ending.UNAVAILABLE),
+        ({"error": "unauthorized_client"}, Ending.UNAVAILABLE),
+        ({"error": "access_denied", "code": "c"}, Ending.DENIED),
+        ({"error": "<script>"}, Ending.UNAVAILABLE),
+        ({}, Ending.STATE_WRONG),
+        ({"code": ""}, Ending.STATE_WRONG),
+    ],
+)
+def test_who_did_not_say_no_is_not_told_so(at: World, params: dict[str, str], ending: Ending) -> None:
+    departure = connecting.depart(invite(at), "google", None, at.desk)
+    with refused(ending):
+        arriving.arrive("google", {"state": state_of(departure), **params}, departure.browser, at.desk)
+    assert at.google.exchanged == []
+
+
+def test_a_host_has_no_more_connections_than_can_be_read_at_once(at: World) -> None:
+    # given a host with as many as there may be
+    for number in range(MOST_CONNECTIONS):
+        at.google.identity = f"person-{number}"
+        connect(at)
+    # when one more account comes, then it is refused, what it granted is given back, and its link still works
+    at.google.identity = "one-more"
+    token = invite(at)
+    departure = connecting.depart(token, "google", None, at.desk)
+    with refused(Ending.TOO_MANY):
+        arriving.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
+    assert at.google.revoked == [f"refresh-{MOST_CONNECTIONS + 1}"]
+    assert invitations.open_link(token, "connect", at.desk).host == "dr-example"
+    # but one that is connected already may be renewed
+    at.google.identity = "person-0"
+    assert connect(at).state is State.CONNECTED
 
 
 def test_fewer_permissions_than_asked_are_given_back(at: World) -> None:

@@ -1,6 +1,6 @@
 """Availability's stores in memory, and a desk made of doubles."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,9 @@ from libs.testing.outbox import MemoryOutbox, Told
 from services.availability.agenda import newest
 from services.availability.desk import Desk, Limits
 from services.availability.domain import Window
+from services.availability.flights import Inquiry, Look
 from services.availability.outgoing import Answer
+from services.availability.reading import Answer as Answering
 from services.availability.reading import Reader
 from services.availability.rulebook import unset
 from services.availability.snapshots import Snapshots
@@ -128,6 +130,16 @@ class World:
         return self.google if name == "google" else self.microsoft
 
 
+class OneByOne:
+    """The port Together: asks one after the other, and waits for each."""
+
+    def soon(self, ask: Answering, questions: Sequence[Inquiry], within: float) -> Sequence[Sequence[Look] | None]:
+        return [ask(question) for question in questions]
+
+    def waves(self, ask: Answering, questions: Sequence[Inquiry]) -> Iterator[Mapping[int, Sequence[Look]]]:
+        return ({at: ask(question)} for at, question in enumerate(questions))
+
+
 def world(snapshot_seconds: float = 0) -> World:
     """Availability before the first question. Snapshots grow old by the same clock as everything else."""
     grants, answers, rules, agenda = MemoryGrants(), MemoryAnswers(), MemoryRuleBook(), MemoryAgenda()
@@ -135,6 +147,6 @@ def world(snapshot_seconds: float = 0) -> World:
     google, microsoft = CalendarDouble("google"), CalendarDouble("microsoft")
     calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     snapshots = Snapshots(snapshot_seconds, clock.seconds)
-    reader = Reader(calendars, grants, map, snapshots, 10, clock.seconds)
+    reader = Reader(calendars, grants, OneByOne(), snapshots, 10, clock.seconds)
     desk = Desk(grants, reader, answers, rules, agenda, told, rules_told, LIMITS, HOLD, clock)
     return World(grants, google, microsoft, answers, rules, agenda, told, rules_told, clock, desk)

@@ -248,12 +248,12 @@ class TestBatches:
         outcomes = check(made, *[held(f"n{n}", host=host) for n, host in enumerate(hosts)])
 
         assert outcomes == [UNREAD, DONE, DONE, DONE, DONE, DONE]
-        assert told(made) == [
-            ("hold-approved", None),
-            ("hold-refused", "unknown-host"),
-            ("hold-refused", "host-busy"),
-            ("hold-refused", "host-not-connected"),
-            ("hold-approved", None),
+        assert sorted((e["data"]["host"], e["type"], e["data"].get("reason")) for e in made.told.events) == [
+            ("dr-busy", "hold-refused", "host-busy"),
+            ("dr-free", "hold-approved", None),
+            ("dr-free", "hold-approved", None),
+            ("dr-gone", "hold-refused", "host-not-connected"),
+            ("dr-nobody", "hold-refused", "unknown-host"),
         ]
 
     def test_auth_is_asked_once_and_each_host_is_read_once(self) -> None:

@@ -14,8 +14,9 @@ from libs.testing.clock import START, Clock
 from libs.testing.events import HOST, HOUR, SOON
 from libs.testing.grants import MemoryGrants, calendar_of
 from services.availability.domain import Window
-from services.availability.reading import Reader, Reading
+from services.availability.reading import Asked, Reader, Reading
 from services.availability.snapshots import Snapshots
+from tests.unit.availability.doubles import OneByOne
 
 
 def span(from_: float, to: float) -> Window:
@@ -113,7 +114,12 @@ class Desk:
 
         self.google.busy = noted  # type: ignore[assignment, method-assign]  # to see the windows
         self.reader = Reader(
-            {"google": self.google}, MemoryGrants(), map, Snapshots(seconds, self.clock.seconds), 10, self.clock.seconds
+            {"google": self.google},
+            MemoryGrants(),
+            OneByOne(),
+            Snapshots(seconds, self.clock.seconds),
+            10,
+            self.clock.seconds,
         )
         names = ("one", "two", "three")
         for name in names:
@@ -123,6 +129,10 @@ class Desk:
                 state="connected", calendars=[calendar_of(HOST, name=name, token="token") for name in names]
             )
         }
+
+    def live(self, asked: list[Asked]) -> dict[Asked, Reading]:
+        """What is read live, once all of it is there."""
+        return {each: reading for wave in self.reader.live(self.access, asked) for each, reading in wave.items()}
 
 
 ALL = ("one", "two", "three")
@@ -135,7 +145,7 @@ def whole(start: datetime, days: int) -> Interval:
 
 def test_all_calendars_of_a_connection_are_one_request() -> None:
     desk = Desk()
-    reading = desk.reader.live(desk.access, [(HOST, span(0, 1))])[HOST, span(0, 1)]
+    reading = desk.live([(HOST, span(0, 1))])[HOST, span(0, 1)]
 
     assert desk.windows == [(ALL, interval(0, 1))]
     assert reading.complete
@@ -153,9 +163,9 @@ def test_slots_are_read_for_whole_days_so_that_the_next_question_needs_no_reques
 def test_a_live_reading_never_comes_from_memory_and_leaves_none_behind() -> None:
     desk = Desk()
     desk.reader.recent(desk.access, [(HOST, span(0, 1))])
-    desk.reader.live(desk.access, [(HOST, span(0, 1))])
+    desk.live([(HOST, span(0, 1))])
     desk.reader.forget(HOST)
-    desk.reader.live(desk.access, [(HOST, span(0, 1))])
+    desk.live([(HOST, span(0, 1))])
     desk.reader.recent(desk.access, [(HOST, span(0, 1))])
 
     assert desk.windows == [
@@ -170,7 +180,7 @@ def test_windows_far_apart_are_read_one_after_the_other_and_each_by_itself() -> 
     desk = Desk()
     far = span(24 * 90, 24 * 90 + 1)
     desk.google.fail("busy", Unreachable("timeout"))
-    found = desk.reader.live(desk.access, [(HOST, far), (HOST, span(0, 1)), (HOST, span(5, 6))])
+    found = desk.live([(HOST, far), (HOST, span(0, 1)), (HOST, span(5, 6))])
 
     assert [window for _, window in desk.windows] == [interval(0, 6), interval(24 * 90, 24 * 90 + 1)]
     assert {asked: reading.complete for asked, reading in found.items()} == {
@@ -183,7 +193,7 @@ def test_windows_far_apart_are_read_one_after_the_other_and_each_by_itself() -> 
 def test_a_request_that_takes_too_long_is_not_continued() -> None:
     desk = Desk(on_call=lambda: desk.clock.move(timedelta(seconds=6)))
     far = [span(24 * 40 * n, 24 * 40 * n + 1) for n in range(4)]
-    found = desk.reader.live(desk.access, [(HOST, window) for window in far])
+    found = desk.live([(HOST, window) for window in far])
 
     assert len(desk.windows) == 2
     assert [found[HOST, window].complete for window in far] == [True, True, False, False]
@@ -194,6 +204,6 @@ def test_a_calendar_that_is_not_checked_is_not_read() -> None:
     desk = Desk()
     *rest, last = desk.access[HOST].calendars
     desk.access[HOST] = HostAccess(state="connected", calendars=[*rest, msgspec.structs.replace(last, checked=False)])
-    desk.reader.live(desk.access, [(HOST, span(0, 1))])
+    desk.live([(HOST, span(0, 1))])
 
     assert desk.windows == [(("one", "two"), interval(0, 1))]

@@ -264,6 +264,13 @@ class TestMoving:
         assert find(made).slots == []
         assert len(find(made, moving=booking).slots) == 13
 
+    def test_while_it_is_held_for_a_time_what_the_host_has_there_is_the_hosts(self) -> None:
+        made = connected()
+        note_bookings([incoming(held("one", SOON + HOUR), time=made.clock())], made.desk)
+        made.google.add_outside(CALENDAR, SOON + HOUR, SOON + 2 * HOUR)
+
+        assert hours_of(find(made, moving=booking_id("one"))) == [0, 2, 2.25, 2.5, 2.75, 3]
+
     def test_a_booking_at_another_host_frees_nothing(self) -> None:
         made = connected()
         made.connect("dr-other")

@@ -154,6 +154,30 @@ class TestDailyLimit:
 
         assert book(made, SOON + 4 * HOUR, SOON + 5 * HOUR) == [DONE, FULL]
 
+    @pytest.mark.parametrize("how", ["one batch", "one by one"])
+    def test_a_lower_limit_holds_where_high_places_are_taken(self, how: str) -> None:
+        made = world()
+        wants(made, daily_limit=4)
+        first, second = confirm(made), confirm(made, SOON + HOUR)
+        confirm(made, SOON + 2 * HOUR)
+        move(made, cancellation(first), cancellation(second))
+        wants(made, daily_limit=2)
+        starts = [SOON + 5 * HOUR, SOON + 6 * HOUR]
+
+        outcomes = book(made, *starts) if how == "one batch" else [book(made, start)[0] for start in starts]
+        assert outcomes == [DONE, FULL], "one is there already"
+
+    def test_after_the_host_moved_to_another_zone_the_days_are_counted_anew(self) -> None:
+        made = world()
+        wants(made, daily_limit=1, time_zone="America/New_York")
+        late = datetime(2030, 1, 9, 23, tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+        assert book(made, late) == [DONE]
+        wants(made, daily_limit=1, time_zone="Europe/London")
+        noon = datetime(2030, 1, 9, 12, tzinfo=ZoneInfo("Europe/London")).astimezone(UTC)
+
+        assert book(made, noon) == [DONE], "by London's clocks the other is on the next day"
+        assert book(made, noon + DAY) == [FULL], "where it counts"
+
     def test_the_day_is_the_hosts(self) -> None:
         made = world()
         wants(made, daily_limit=1, time_zone="Asia/Tokyo")
@@ -260,4 +284,4 @@ def test_a_hold_has_its_place_from_the_first_moment() -> None:
     wants(made, daily_limit=1)
     booking = hold(made)
 
-    assert [claim for claim in booking.claims if "/day/" in claim] == [f"{HOST}/day/2030-01-08/0"]
+    assert [claim for claim in booking.claims if "/day/" in claim] == [f"{HOST}/day/UTC/2030-01-08/0"]

@@ -68,12 +68,14 @@ class MemoryLedger(Outage):
                     and effect.end <= now
                 ):
                     self.kept[effect.booking] = replace(effect, look_at=None)
-            return self._claimed([e for e in self.kept.values() if e.standing is Stands.WRITTEN], "look_at", claim)
+            coming = [e for e in self.kept.values() if e.standing is Stands.WRITTEN and e.end and e.end > now]
+            return self._claimed(coming, "look_at", claim)
 
-    def coming(self, hosts: Sequence[str], now: datetime, most: int) -> Sequence[Effect]:
+    def coming(self, hosts: Sequence[str], after: datetime, removed: datetime, most: int) -> Sequence[Effect]:
         with self.reached():
-            mine = [e for e in self.kept.values() if e.host in hosts and e.standing is not Stands.REMOVED]
-            return sorted((e for e in mine if e.end and e.end > now), key=lambda e: e.end or now)[:most]
+            mine = [e for e in self.kept.values() if e.host in hosts]
+            there = [e for e in mine if e.standing is not Stands.REMOVED or e.since > removed]
+            return sorted((e for e in there if e.end and e.end > after), key=lambda e: e.end or after)[:most]
 
     def counts(self, standings: Sequence[Stands]) -> Mapping[Stands, Count]:
         with self.reached():
@@ -98,7 +100,9 @@ class MemoryLedger(Outage):
         due = {e.booking: at for e in effects if (at := getattr(e, when)) and claim.host in (None, e.host)}
         chosen = sorted((id for id, at in due.items() if at <= claim.by), key=due.__getitem__)[: claim.most]
         for id in chosen:
-            until = {when: as_kept(claim.until)}
+            start = self.kept[id].start
+            far = start - claim.ahead if start and claim.ahead else claim.until
+            until = {when: as_kept(max(claim.until, far))}
             self.kept[id] = replace(self.kept[id], **until)  # type: ignore[arg-type]  # one of two fields of one type
         return [self.kept[id] for id in chosen]
 

@@ -18,7 +18,7 @@ from libs.testing.grants import calendar_of
 from libs.testing.leaks import LogCapture, leaks
 from services.calendar_writer.domain import Rhythm, Standing, tried
 from services.calendar_writer.handlers import write_entries
-from services.calendar_writer.reconciling import MOST, look_around, reconcile
+from services.calendar_writer.reconciling import EACH_SECOND, look_around, reconcile
 from tests.contract.events.published import schema_accepts
 from tests.unit.calendar_writer.doubles import World, over, stands, world
 
@@ -57,7 +57,7 @@ def with_entries(provider: Provider = "google", /, **starts: datetime) -> World:
     return made
 
 
-def look(made: World, seconds: float = 2) -> dict[str, int]:
+def look(made: World, seconds: float = 11) -> dict[str, int]:
     """An operator's look, after a while."""
     made.pass_time(seconds)
     return reconcile(made.desk, HOST)
@@ -87,15 +87,62 @@ class TestDeleted:
         assert look(made)["removed"] == 0, "what was missing before was seen since"
         assert look(made)["removed"] == 1
 
+    def test_looking_twice_in_a_hurry_is_one_look(self) -> None:
+        made = with_entries()
+        made.google.delete_as_host(CALENDAR, made.entry("mine"))
+
+        assert (look(made)["removed"], look(made, 2)["removed"], look(made, 2)["removed"]) == (0, 0, 0)
+        assert look(made, 6)["removed"] == 1
+
+    def test_a_provider_that_finds_none_of_our_entries_is_not_believed(self) -> None:
+        # given entries of several hosts, all of them there
+        made = world()
+        names = [f"{host}{n}" for host in "abcd" for n in range(4)]
+        for name in names:
+            made.connect(name[0], name=name[0])
+            made.say(name, stands(host=name[0], start=SOON + int(name[1:]) * HOUR))
+            assert write(made, name) == [DONE]
+        # when the provider finds none of them, again and again, and then all
+        made.google.lagging = True
+        for _ in range(3):
+            made.pass_time(301)
+            look_around(made.desk)
+        assert [made.effect(name).missing_since for name in names] == [None] * len(names)
+        made.google.lagging = False
+        # then no booking was cancelled for it
+        assert {made.effect(name).standing for name in names} == {Standing.WRITTEN}
+
+    def test_what_was_moved_by_a_booking_just_now_was_not_moved_by_the_host(self) -> None:
+        # given an entry that was moved with its booking a moment ago
+        made = with_entries()
+        made.say("mine", stands(3, start=SOON + 2 * HOUR))
+        assert write(made, "mine") == [DONE]
+        # when an old replica still shows it where it was
+        made.google.move_as_host(CALENDAR, made.entry("mine"), SOON, SOON + HOUR)
+        # then nobody is told that the host moved it, unless it is seen there later still
+        assert look(made, 2)["moved"] == 0
+        assert conflicts(made) == []
+        assert look(made)["moved"] == 1
+
     def test_the_timer_looks_twice_within_seconds(self) -> None:
         made = with_entries()
         made.google.delete_as_host(CALENDAR, made.entry("mine"))
         made.pass_time(300)
         look_around(made.desk)
-        made.pass_time(2)
+        made.pass_time(11)
         look_around(made.desk)
 
         assert told(made) == [("calendar-event-removed", "removed-by-host")]
+
+    def test_an_operators_look_reaches_further_ahead_than_the_timer(self) -> None:
+        far = SOON + timedelta(days=90)
+        made = with_entries(far=far)
+        made.pass_time(300)
+        look_around(made.desk)
+        assert made.google.calls[-1][0] == "put", "the timer lets it be"
+
+        assert look(made)["looked"] == 1
+        assert made.effect("far").look_at == far - made.desk.rhythm.ahead, "and then lets it be again"
 
     def test_a_removal_of_our_own_meanwhile_is_not_taken_for_the_hosts(self) -> None:
         made = with_entries()
@@ -206,7 +253,8 @@ class TestOverlapped:
         made.microsoft.move_as_host(CALENDAR, made.entry("next"), moved_to, moved_to + HOUR)
         later = replace(made.effect("next"), look_at=made.clock() + 10 * HOUR)
         made.ledger.kept[later.booking] = later  # not due for long: the ledger still says that it stands where it was
-        look(made)
+        made.pass_time(300)
+        look_around(made.desk)
 
         assert conflicts(made) == []
 
@@ -241,6 +289,23 @@ class TestOverlapped:
 
         assert look(made)["overlaps"] == 1
         assert conflicts(made) == [(booking_id("mine"), "overlapped-by-host", text(SOON + HALF))]
+
+    def test_the_ledger_is_asked_for_a_hosts_other_bookings_only_when_something_new_was_found(self) -> None:
+        made = with_entries("microsoft", mine=SOON, other=SOON + HOUR)
+        asked: list[Sequence[str]] = []
+        coming = made.ledger.coming
+
+        def noting(hosts: Sequence[str], *given: Any) -> Any:
+            asked.append(hosts)
+            return coming(hosts, *given)
+
+        made.ledger.coming = noting  # type: ignore[method-assign, assignment]  # to see what is asked
+        look(made)
+        assert asked == []
+        made.microsoft.add_outside(CALENDAR, SOON, SOON + HALF)
+        look(made)
+        look(made)
+        assert (asked, len(conflicts(made))) == ([[HOST]], 1)
 
     def test_what_is_not_checked_is_not_read(self) -> None:
         made = with_entries("microsoft")
@@ -283,14 +348,14 @@ class TestBounds:
         assert 5 <= sum(looks) <= 7, "half an hour, a look about every five minutes"
 
     def test_a_round_takes_the_longest_unseen_and_leaves_the_rest_to_the_next(self) -> None:
-        made = with_entries("google", **{f"n{n}": SOON + n * HOUR for n in range(MOST + 20)})
+        made = with_entries("google", **{f"n{n}": SOON + n * HOUR for n in range(EACH_SECOND + 20)})
         made.pass_time(600)
         made.google.calls.clear()
 
         look_around(made.desk)
-        assert len(made.google.calls) == MOST
+        assert len(made.google.calls) == EACH_SECOND
         look_around(made.desk)
-        assert len(made.google.calls) == MOST + 20
+        assert len(made.google.calls) == EACH_SECOND + 20
 
     def test_what_is_far_ahead_or_over_is_left_alone(self) -> None:
         made = with_entries(far=START + timedelta(days=200), past=START + HOUR)

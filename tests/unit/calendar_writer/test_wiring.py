@@ -11,9 +11,10 @@ from libs.testing.bus import FlightRecorder
 from libs.testing.clock import START
 from libs.testing.events import HOST, booking_id
 from libs.testing.grants import calendar_of
+from services.calendar_writer.domain import tried
 from services.calendar_writer.outgoing import reminder
 from services.calendar_writer.service import CalendarWriterService
-from services.calendar_writer.wiring import ENTRIES, EffectMaker, Reminders, rhythm_of
+from services.calendar_writer.wiring import ENTRIES, EffectMaker, InTime, Reminders, rhythm_of
 
 EFFECT = EffectMaker(b"made-up secret of the entries")(booking_id("mine"), HOST, calendar_of(HOST), START)
 
@@ -48,3 +49,12 @@ def test_the_settings_are_the_rhythm(timeout: float) -> None:
         timedelta(days=4),
     )
     assert rhythm.lease == timedelta(seconds=6 * timeout)
+
+
+@pytest.mark.parametrize(("waited", "begins"), [(9, True), (11, False), (61, False)])
+def test_what_waited_too_long_to_end_before_its_lease_is_not_begun(waited: int, begins: bool) -> None:
+    # given a try whose lease of 60 s began a while ago, and that may take 50 s: five time-outs of the provider
+    effect = tried(EFFECT, 2, START, timedelta(seconds=60))
+    in_time = InTime(10, lambda: START + timedelta(seconds=waited))
+
+    assert in_time(effect) is begins

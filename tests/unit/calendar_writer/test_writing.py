@@ -1,6 +1,7 @@
 """Whatever events come, in whatever order and number, the calendar ends as the booking's details say."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from libs.testing.leaks import LogCapture, leaks, whole_text
 from services.calendar_writer.desk import DetailsUnavailable
 from services.calendar_writer.domain import LEASE, Standing, tried
 from services.calendar_writer.handlers import write_entries
-from services.calendar_writer.placing import Job
+from services.calendar_writer.placing import Job, Placing
 from services.calendar_writer.wiring import Questions
 from tests.contract.events.published import schema_accepts
 from tests.unit.calendar_writer.doubles import World, over, stands, world
@@ -56,6 +57,91 @@ def with_booking(name: str = "mine", detail: Detail | None = None) -> World:
     made = world()
     made.say(name, detail or stands())
     return made
+
+
+class TestReadsThatLag:
+    """Providers answer reads from replicas that lag seconds behind: what was just written is then not found."""
+
+    def test_an_entry_that_cannot_be_seen_yet_is_not_taken_for_removed_by_the_host(self) -> None:
+        # given a booking that was written a moment ago, and that is moved now
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", stands(3, start=SOON + 2 * HOUR))
+        # when the entry is not found, since an old replica answers
+        made.google.lagging = True
+        (outcome,) = write(made, "mine")
+        # then nobody is told that the host removed it, and it is moved as soon as it is seen
+        assert outcome == Retry(Reason.PROVIDER_UNAVAILABLE)
+        assert "calendar-event-removed" not in made.told.types
+        made.google.lagging = False
+        made.pass_time(1)
+        assert write(made, "mine") == [DONE]
+        assert [entry.span.start for entry in made.entries()] == [SOON + 2 * HOUR]
+
+    def test_an_entry_that_cannot_be_seen_yet_is_removed_when_it_can(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", over())
+        made.google.lagging = True
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        made.google.lagging = False
+        made.pass_time(1)
+        assert write(made, "mine") == [DONE]
+        assert made.entries() == []
+
+    def test_an_insert_whose_answer_was_lost_is_not_taken_for_removed_either(self) -> None:
+        # given an insert of which nobody knows whether it took effect
+        made = with_booking()
+        made.google.fail("put", Unreachable("timed-out"))
+        write(made, "mine")
+        # when it did, cannot be seen yet, and its id turns out to be used up
+        made.google.fail("put", DeletedByHost("used-up"))
+        assert write(made, "mine") == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        # then it is found in the end
+        made.pass_time(1)
+        assert write(made, "mine") == [DONE]
+        assert made.effect("mine").standing is Standing.WRITTEN
+
+    @pytest.mark.parametrize("detail", [stands(3), over()])
+    def test_what_is_still_not_found_after_a_while_is_not_there(self, detail: Detail) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.google.lagging = True
+        made.say("mine", detail)
+        write(made, "mine")
+        made.pass_time(11)
+        assert write(made, "mine") == [DONE]
+        assert made.effect("mine").standing is Standing.REMOVED
+
+
+class TestLargeBatches:
+    def test_what_could_outlast_its_lease_is_put_off_untouched(self) -> None:
+        # given a batch so large that one of its tries waited for too long behind the others
+        made = with_booking()
+        late = Placing(made.desk.calendars, made.grants, map, in_time=lambda _: False)
+        outcomes = write_entries([incoming(confirmed("mine"))], replace(made.desk, placing=late))
+        # then the provider is not asked, and it is tried again
+        assert outcomes == [Retry(Reason.PROVIDER_UNAVAILABLE)]
+        assert made.google.calls == []
+        made.pass_time(1)
+        assert write(made, "mine") == [DONE]
+
+
+class TestPausesOfADay:
+    def test_the_provider_is_not_asked_before_its_pause_is_over(self) -> None:
+        # given a provider that asks to be left alone for a day, which is longer than a message is ever put off
+        made = with_booking()
+        made.google.fail("put", RateLimited("google-429", 86_400.0))
+        write(made, "mine")
+        # when the message comes again after an hour
+        made.pass_time(3600)
+        (outcome,) = write(made, "mine")
+        # then nothing is asked, and the rest is waited for
+        assert outcome == Retry(Reason.RATE_LIMITED, 82_800.0)
+        assert len(made.google.calls) == 1
+        assert made.told.types == ["calendar-write-delayed"]
+        made.pass_time(82_800)
+        assert write(made, "mine") == [DONE]
 
 
 class TestWriting:
@@ -253,6 +339,7 @@ class TestTrouble:
         write(made, "mine")
         (standing,) = made.google._calendars[CALENDAR].values()
         standing.deleted = True
+        made.pass_time(11)
         made.say("mine", stands(3))
         made.told.forget()
 

@@ -1,6 +1,8 @@
 """What the doctor makes of the bus, the store, the services and their clocks. No sockets: servers are played by fakes."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,9 +72,7 @@ def test_queues_are_judged_by_who_consumes_and_dead_letters_by_their_number(monk
     # then what is missing, not consumed or dead is red by its name
     assert names(found) == [
         "queue booking.decide-holds",
-        "queue rpc.auth.access_tokens",
-        "queue rpc.auth.connect_link",
-        "queue rpc.auth.hosts",
+        *(f"queue {question.name}" for question in bus.QUESTIONS if question.service == "auth"),
         "dead letters booking",
     ]
     assert good("dead letters availability", "none") in found
@@ -102,7 +102,10 @@ def test_a_question_without_a_good_answer_is_red(
     assert [f.name for f in found] == [
         "question auth.hosts",
         "question availability.slots",
+        "question availability.host_rules",
         "question booking.journeys",
+        "question booking.public_keys",
+        "question calendar-writer.effects",
     ]
 
 
@@ -193,3 +196,17 @@ def test_a_clock_is_read_from_an_http_date() -> None:
     assert abs(reading.skew) <= 1
     assert clock.from_header("auth", "yesterday", 0) == []
     assert clock.from_header("auth", None, 0) == []
+
+
+def test_every_question_that_a_service_answers_is_looked_for() -> None:
+    # given what the services declare
+    declared = set()
+    for file in Path("services").glob("*/service.py"):
+        service = re.search(r'^    name = "(.+)"$', file.read_text(), re.MULTILINE)
+        assert service is not None
+        methods = re.findall(r"@answers\([^)]*\)\s+def (\w+)", file.read_text())
+        declared |= {f"{service[1]}.{method}" for method in methods}
+    # then the doctor knows each, and asks only such
+    assert {question.key for question in bus.QUESTIONS} == declared
+    asked = {name.removeprefix("question ") for name, _ in bus.questions(settings_of(GOOD))}
+    assert asked <= declared

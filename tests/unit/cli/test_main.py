@@ -13,6 +13,7 @@ from libs.messaging.errors import BusUnavailable
 from libs.messaging.link import Link
 
 BOOK = ["book", "dr-example", "2030-05-17T09:30", "--minutes", "30", "--zone", "America/New_York"]
+BOOKING = f"bk_{'a' * 26}"
 INVITEE = ["--name", "Ada Example", "--email", "ada@example.com"]
 
 
@@ -53,6 +54,18 @@ def test_help_tells_of_examples_or_exit_codes(words: list[str], capsys: pytest.C
         [*BOOK],
         [*BOOK, *INVITEE, "--minutes", "many"],
         [*BOOK, *INVITEE, "--wait", "-1"],
+        ["slots", "dr-example", "--from", "0001-01-01T00:00+14:00"],
+        ["slots", "dr-example", "--from", "9999-12-30"],
+        ["slots", "dr-example", "--from", "2030-01-01", "--to", "9999-12-31T23:59-14:00"],
+        ["move", BOOKING, "9999-12-31T23:59Z", "--minutes", "600"],
+        ["move", BOOKING, "2030-01-01T10:00Z", "--minutes", "99999999999999999"],
+        ["book", "dr-example", "2030-05-17T09:30Z", "--minutes", "9999999999999", "--zone", "UTC", *INVITEE],
+        ["book", "dr-example", "0001-01-01T00:00", "--minutes", "30", "--zone", "Asia/Tokyo", *INVITEE],
+        [*BOOK, "--name", "\udcff", "--email", "ada@example.com"],
+        [*BOOK, *INVITEE, "--field", "phone=\udc80"],
+        ["--env-file", "/nowhere/at/all", "connect", "dr-example"],
+        ["calendars", "dr-example", "--check", "cn_short"],
+        ["calendars", "dr-example", "--write", ""],
     ],
 )
 def test_misuse_is_exit_code_2_with_an_advice(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

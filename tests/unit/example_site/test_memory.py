@@ -83,7 +83,7 @@ def test_a_second_sending_with_other_content_does_not_undo_the_first() -> None:
     reused = event("booking-rejected", 1, reason="identity-reused")
     assert title(heard(CONFIRMED, reused)) == "You are booked"
     assert title(heard(reused, CONFIRMED)) == "You are booked"
-    assert title(heard(reused)) == "Not booked"
+    assert title(heard(reused)) == "Sent before"
 
 
 def test_a_refused_change_leaves_the_booking_as_it_is() -> None:

@@ -19,9 +19,10 @@ class Auth:
     def __init__(self, **hosts: HostAccess) -> None:
         self.hosts, self.asked, self.trouble = hosts, [], None  # type: tuple[Any, list[Any], Exception | None]
 
-    def __call__(self, service: str, method: str, hosts: list[str], *more: Any) -> Any:
+    def __call__(self, service: str, method: str, hosts: list[str], *more: Any, deadline: float | None) -> Any:
         assert (service, method) == ("auth", "access_tokens")
         self.asked.append((hosts, *more))
+        self.deadline = deadline
         if self.trouble:
             raise self.trouble
         return msgspec.to_builtins({host: self.hosts[host] for host in hosts if host in self.hosts})
@@ -132,7 +133,16 @@ def test_without_an_answer_nothing_is_known(trouble: Exception) -> None:
     "answer", [None, 5, {"a": 5}, {"a": {"state": "well"}}, {"a": {"state": "connected", "calendars": {}}}]
 )
 def test_an_answer_that_makes_no_sense_is_none(answer: object) -> None:
-    grants = CachedGrants(lambda *_: answer)  # type: ignore[arg-type]  # asks like Ask
+    grants = CachedGrants(lambda *_, **__: answer)  # type: ignore[arg-type]  # asks like Ask
 
     with pytest.raises(AuthUnavailable):
         grants.of(["a"])
+
+
+@pytest.mark.parametrize("within", [None, 1.5])
+def test_whoever_has_little_time_says_so(within: float | None) -> None:
+    auth = Auth(a=access("a"))
+    grants, _ = made(auth)
+    grants.of(["a"], within)
+
+    assert auth.deadline == within

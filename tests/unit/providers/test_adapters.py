@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from libs.config.settings import Settings
+from libs.contracts.events import Provider
+from libs.providers import adapters
 from libs.providers.adapters import Guarded, calendars
 from libs.providers.errors import TryLater
-from libs.providers.limits import KeyedLimiter
+from libs.providers.limits import GOOGLE, MICROSOFT, KeyedLimiter
 from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Unreadable
 from libs.testing.calendars import CalendarDouble
 
@@ -105,3 +107,21 @@ def test_every_call_goes_through_the_guard_and_arrives() -> None:
 def test_there_is_an_adapter_for_each_provider() -> None:
     found = calendars(Settings())
     assert {name: adapter.provider for name, adapter in found.items()} == {"google": "google", "microsoft": "microsoft"}
+
+
+@pytest.mark.parametrize(("provider", "most"), [("google", GOOGLE), ("microsoft", MICROSOFT)])
+def test_at_neither_provider_is_a_mailbox_asked_more_than_it_can_bear(
+    monkeypatch: pytest.MonkeyPatch, provider: Provider, most: int
+) -> None:
+    # given the adapters as they are made, with the last of them replaced by one that lets nobody out
+    crowded = Crowded()
+    monkeypatch.setattr(adapters, "GoogleCalendar", lambda *_: crowded)
+    monkeypatch.setattr(adapters, "MicrosoftCalendar", lambda *_: crowded)
+    behind = calendars(Settings())[provider]
+    # when a host who was away connects again, and all that was parked goes on at once
+    with ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(behind.busy, "token", ["primary"], WINDOW) for _ in range(20)]
+        crowded.out.wait(0.3)
+        crowded.out.set()
+        assert [question.result() for question in asked] == [{}] * 20
+    assert crowded.most == most

@@ -121,6 +121,18 @@ def test_what_never_left_the_house_clears_nothing(patient: Patient, error: Excep
     assert patient.refused_for() == SHORTEST_PAUSE
 
 
+def test_one_mailbox_that_is_ill_shuts_out_nobody_else(patient: Patient) -> None:
+    # given one mailbox that never answers
+    for _ in range(3 * FAILURES):
+        with suppress(Unreachable), patient.breaker.call("ill"):
+            raise DOWN
+    # then the others are let through, until one of them is not answered either
+    with suppress(Unreachable), patient.breaker.call("well"):
+        raise DOWN
+    with pytest.raises(TryLater, match="circuit-open"), patient.breaker.call("another"):
+        raise AssertionError("not to be reached")
+
+
 def test_a_good_probe_closes_it(patient: Patient) -> None:
     patient.fails(FAILURES)
     patient.clock.now += SHORTEST_PAUSE

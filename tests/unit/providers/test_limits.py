@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from libs.providers.errors import RateLimited, TryLater, Unreachable
-from libs.providers.limits import PER_MAILBOX, KeyedLimiter
+from libs.providers.limits import MICROSOFT, KeyedLimiter
 
 
 def test_never_more_than_the_limit_per_key() -> None:
@@ -44,7 +44,7 @@ def test_whoever_waits_too_long_is_told() -> None:
 
 
 def test_two_kinds_of_processes_keep_to_graphs_four() -> None:
-    assert 2 * PER_MAILBOX == 4
+    assert 2 * MICROSOFT == 4
 
 
 def limited(limiter: KeyedLimiter, key: str, error: Exception) -> None:

@@ -17,6 +17,7 @@ UNITS = (
     "_total",
     "_info",
     "_up",
+    "_open",
     "_flight",
     "_left_events",
     "_effects",
