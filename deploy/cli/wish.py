@@ -18,9 +18,9 @@ from deploy.cli.follow import Desk, Ear, journey_of
 from deploy.cli.journey import Journey
 from deploy.cli.screen import Screen
 from libs.config.settings import Settings
-from libs.contracts.events import BookingRequested, Invitee
+from libs.contracts.events import OPERATOR, BookingRequested, Invitee
 
-SOURCE = "urn:valet:operator"
+SOURCE = OPERATOR
 LONGEST_WAIT = 86_400.0  # seconds
 ASK_EVERY = 2.0  # seconds
 ENTRY = {"written": "written", "failed": "write-failed"}

@@ -314,3 +314,6 @@ TYPES: dict[str, type[Event]] = {
 NAMES: dict[type[Event], str] = {struct: name for name, struct in TYPES.items()}
 REQUESTS = frozenset({"booking-requested", "cancellation-requested", "reschedule-requested", "erasure-requested"})
 """What other services may publish; everything else is published by Valet alone."""
+OWN_SOURCES = "urn:valet:"
+"""What the sources of Valet's own begin with; of requests, only the operators' do."""
+OPERATOR = OWN_SOURCES + "operator"

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     UNSUPPORTED_CONTENT_TYPE = "unsupported-content-type"
     COMPRESSED = "compressed"
     WRONG_ROUTE = "wrong-route"
+    FOREIGN_SOURCE = "foreign-source"
     ATTEMPTS_EXHAUSTED = "attempts-exhausted"
     DELIVERED_TOO_OFTEN = "delivered-too-often"
     # Passing trouble, named in retries and their metric

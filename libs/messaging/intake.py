@@ -8,7 +8,7 @@ from typing import Any
 from amqp import Message
 
 from libs.contracts import codec
-from libs.contracts.events import TYPES, Event
+from libs.contracts.events import OWN_SOURCES, REQUESTS, TYPES, Event
 from libs.contracts.reasons import Reason
 from libs.messaging import topology
 from libs.messaging.delivery import Incoming, Malformed
@@ -29,7 +29,8 @@ MOST_ATTEMPTS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A message as the broker delivered it. `returned` says how often it came back without an answer."""
+    """A message as the broker delivered it. `returned` says how often it came back without an answer; `user`, if its sender said
+    so, who published it: the broker lets nobody name another."""
 
     tag: int
     body: bytes = field(repr=False)
@@ -41,6 +42,7 @@ class Raw:
     routing_key: str = ""
     reply_to: str | None = None
     correlation_id: str | None = None
+    user: str | None = None
 
     @property
     def attempt(self) -> int:
@@ -85,6 +87,7 @@ def raw(message: Message) -> Raw:
         routing_key=delivery.get("routing_key") or "",
         reply_to=properties.get("reply_to"),
         correlation_id=properties.get("correlation_id"),
+        user=properties.get("user_id"),
     )
 
 
@@ -103,8 +106,8 @@ def read(
         return Unfit(error.reason)
     if envelope.type not in queue.types:
         return Unfit(Reason.UNKNOWN_TYPE, envelope.id, envelope.source, envelope.type)
-    if not _came_rightly(message, envelope.type, queue):
-        return Unfit(Reason.WRONG_ROUTE, envelope.id, envelope.source, envelope.type)
+    if (reason := _not_believed(message, envelope, queue)) is not None:
+        return Unfit(reason, envelope.id, envelope.source, envelope.type)
     data = _data(envelope)
     if isinstance(data, Malformed) and not hand_over_malformed:
         return Unfit(data.reason, envelope.id, envelope.source, envelope.type)
@@ -132,12 +135,28 @@ def _unfit(message: Raw, queue: topology.Queue, max_bytes: int) -> Reason | None
     return None
 
 
+def _not_believed(message: Raw, envelope: codec.Envelope, queue: topology.Queue) -> Reason | None:
+    if not _came_rightly(message, envelope.type, queue):
+        return Reason.WRONG_ROUTE
+    if envelope.type in REQUESTS and not _may_say(message, envelope.source):
+        return Reason.FOREIGN_SOURCE
+    return None
+
+
 def _came_rightly(message: Raw, kind: str, queue: topology.Queue) -> bool:
     """Whether it came where the broker checks who may say what. Whoever may answer questions may publish to the default
     exchange, which leads into every queue; and before 4.0.4 RabbitMQ checked no keys but the first (CC and BCC headers)."""
     if message.exchange == topology.EVENTS:
         return message.routing_key == kind and message.straight
     return (message.exchange, message.routing_key) == (topology.RETRY, queue.name) and _only_waited(message.headers)
+
+
+def _may_say(message: Raw, source: str) -> bool:
+    """Whether a request may name this source. Those of Valet's own are its operators', who may change any booking; what comes
+    from a delay was looked at before it went there."""
+    if not source.startswith(OWN_SOURCES) or message.exchange != topology.EVENTS:
+        return True
+    return message.user == topology.OPERATOR
 
 
 def _only_waited(headers: Mapping[str, Any]) -> bool:

@@ -101,6 +101,7 @@ class _Lane:
 
     def __init__(self, connection: Connection) -> None:
         self._wire = Wire(connection)
+        self._user = connection.userid
         try:
             self._channel: Channel = self._wire.amqp.channel()
             self._channel.confirm_select()
@@ -146,6 +147,8 @@ class _Lane:
 
     def _send(self, message: Outgoing, timeout: float) -> None:
         properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "content_type": message.content_type}
+        if self._user:  # the broker refuses any other user's (https://www.rabbitmq.com/docs/validated-user-id)
+            properties["user_id"] = self._user
         if message.headers:
             properties["application_headers"] = message.headers
         if message.message_id is not None:

@@ -22,6 +22,8 @@ RETRY = "retry"
 LETTERS = "dead-letters"
 DEAD = "dead"
 RPC = "nameko-rpc"
+OPERATOR = "valet-operator"
+"""The broker's user of the `valet` command (deploy/rabbitmq/access.toml)."""
 
 DELIVERY_LIMIT = 20
 """After so many returns the broker itself gives a message up. The consumer acts long before."""

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from libs.contracts.events import OPERATOR
 from libs.contracts.reasons import Reason
 from services.booking import domain, life
 from services.booking.claims import Span
 from services.booking.domain import Applied, Asked, Booking, Identity, Move, Rules, State, Turn
 
-OPERATOR = "urn:valet:operator"
-"""The source of Valet's own operators, who may change any booking."""
 MOST_CHANGES = 50
 """So often a booking may be moved, refused moves included: its document must not grow without end."""
 
@@ -51,7 +50,8 @@ def change_id(key: str) -> str:
 
 
 def own(wish: Wish, booking: Booking | None) -> Booking | None:
-    """The booking, if whoever asks may know of it: another emitter's is as unknown as one that never was."""
+    """The booking, if whoever asks may know of it: another emitter's is as unknown as one that never was. Valet's own
+    operators may change any."""
     if booking is None or wish.request.source not in (booking.request.source, OPERATOR):
         return None
     return booking

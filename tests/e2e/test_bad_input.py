@@ -8,13 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 import requests
-from amqp import Channel
 
 from libs.contracts import codec
-from libs.messaging.dead import DeadLetter
 from libs.messaging.errors import Unroutable
 from libs.messaging.publisher import Outgoing
-from tests.e2e.world import Heard, World, envelope, hear, tomorrow
+from tests.e2e.world import Heard, World, dead_letters, envelope, hear, tomorrow
 
 START = tomorrow()
 
@@ -147,22 +145,3 @@ def test_no_log_and_no_metric_says_who(world: World) -> None:
     for canary in ("Canary", "canary@example.com", "ada@example.com", "Ada Example"):
         assert canary not in logs
         assert canary not in metrics
-
-
-def dead_letters(world: World, wait: float = 0) -> list[DeadLetter]:
-    """Take what waits in booking's dead letters."""
-    import time
-
-    found: list[DeadLetter] = []
-    deadline = time.monotonic() + wait
-    connection = world.link.open()
-    channel: Channel = connection.connection.channel()
-    while True:
-        message = channel.basic_get("dead-letters.booking", no_ack=True)
-        if message is not None:
-            found.append(msgspec.json.decode(message.body, type=DeadLetter))
-        elif found or time.monotonic() >= deadline:
-            connection.release()
-            return found
-        else:
-            time.sleep(0.1)

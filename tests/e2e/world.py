@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+from amqp import Channel
+
 from deploy.local.stack import Stack
 from deploy.sandbox import browser
 from deploy.sandbox.accounts import Provider
 from deploy.sandbox.client import SandboxAdmin
 from libs.contracts import codec
+from libs.messaging.dead import DeadLetter
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.rpc import Ask
@@ -149,3 +153,20 @@ def hear(tap: Tap, heard: Heard, until: Any, seconds: float) -> bool:
 def tomorrow(hour: int = 9, days: int = 2) -> datetime:
     """An instant on the grid, safely in the future."""
     return datetime.now(UTC).replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(days=days)
+
+
+def dead_letters(world: World, wait: float = 0) -> list[DeadLetter]:
+    """Take what waits in booking's dead letters."""
+    found: list[DeadLetter] = []
+    deadline = time.monotonic() + wait
+    connection = world.link.open()
+    channel: Channel = connection.connection.channel()
+    while True:
+        message = channel.basic_get("dead-letters.booking", no_ack=True)
+        if message is not None:
+            found.append(msgspec.json.decode(message.body, type=DeadLetter))
+        elif found or time.monotonic() >= deadline:
+            connection.release()
+            return found
+        else:
+            time.sleep(0.1)

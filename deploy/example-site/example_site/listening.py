@@ -74,7 +74,17 @@ class Listener:
 
     def _hear(self, message: Message) -> None:
         try:
-            self._memory.hear(json.loads(message.body))
+            event = json.loads(message.body)
+            if rightly(message, event["type"]):
+                self._memory.hear(event)
+            else:
+                log.warning("a message of unknown origin is left out")
         except Exception as error:  # noqa: BLE001 - whatever this one holds, the next one is heard
             log.warning("a message is no event that can be read: %s", type(error).__name__)
         message.ack()
+
+
+def rightly(message: Message, kind: str) -> bool:
+    """Whether a fact came the way on which the broker checks who may say it (Valet's contract, "Connect")."""
+    info = message.delivery_info
+    return (info["exchange"], info["routing_key"]) == (EVENTS.name, kind) and "x-death" not in (message.headers or {})

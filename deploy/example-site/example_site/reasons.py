@@ -63,6 +63,7 @@ WORDS: Final[dict[str, str]] = {
     "unsupported-content-type": MISTAKE,
     "compressed": MISTAKE,
     "wrong-route": MISTAKE,
+    "foreign-source": MISTAKE,
     "attempts-exhausted": NOT_NOW,
     "delivered-too-often": NOT_NOW,
     # Passing trouble

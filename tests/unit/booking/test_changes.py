@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from libs.contracts.events import (
+    OPERATOR,
     CalendarEventRemoved,
     CancellationRequested,
     Event,
@@ -24,7 +25,7 @@ from services.booking.changes import change_bookings
 from services.booking.domain import Asked, Booking, State, Turn
 from services.booking.handlers import decide_holds, expire_holds, hold_bookings
 from services.booking.life import cancel
-from services.booking.moves import MOST_CHANGES, OPERATOR
+from services.booking.moves import MOST_CHANGES
 from services.booking.noting import note_calendar_effects
 from services.booking.outgoing import events_of
 from services.booking.questions import details, journeys

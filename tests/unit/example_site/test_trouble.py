@@ -14,7 +14,7 @@ from kombu import Connection, Message
 
 from example_site import bus, sealing, settings
 from example_site.bus import Bus, BusTrouble
-from example_site.listening import Listener
+from example_site.listening import Listener, rightly
 from example_site.memory import FORMS, Memory
 from example_site.sealing import Seal, SealUnavailable
 from example_site.settings import BadSettings
@@ -114,7 +114,8 @@ def test_the_listener_goes_on_whatever_happens(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_message_that_is_none_is_passed_over(body: bytes) -> None:
     acknowledged = []
-    message = SimpleNamespace(body=body, ack=lambda: acknowledged.append(True))
+    info = {"exchange": "events", "routing_key": "booking-confirmed"}
+    message = SimpleNamespace(body=body, ack=lambda: acknowledged.append(True), delivery_info=info, headers={})
     Listener(cast(Bus, Broken()), "site", Memory(SOURCE))._hear(cast(Message, message))
     assert acknowledged == [True]
 
@@ -207,3 +208,19 @@ def _tried(silent: Bus) -> None:
 def test_a_host_that_cannot_be_one_is_a_wrong_setting(host: str) -> None:
     with pytest.raises(BadSettings, match="host must be a name"):
         settings._hosts({"SITE_HOSTS": json.dumps([{"host": host, "name": "Dr. Example"}])})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key", "headers"),
+    [
+        ("", "site", {}),
+        ("events", "booking-requested", {}),
+        ("amq.topic", "booking-confirmed", {}),
+        ("events", "booking-confirmed", {"x-death": [{"queue": "somebody.else"}]}),
+    ],
+)
+def test_a_fact_that_came_another_way_is_not_believed(exchange: str, key: str, headers: dict[str, Any]) -> None:
+    info = {"exchange": exchange, "routing_key": key}
+    believed = {"exchange": "events", "routing_key": "booking-confirmed"}
+    assert not rightly(cast(Message, SimpleNamespace(delivery_info=info, headers=headers)), "booking-confirmed")
+    assert rightly(cast(Message, SimpleNamespace(delivery_info=believed, headers={})), "booking-confirmed")

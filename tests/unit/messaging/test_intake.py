@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import codec
-from libs.contracts.events import BookingRequested
+from libs.contracts.events import OPERATOR, BookingRequested
 from libs.contracts.reasons import Reason
 from libs.messaging import intake, topology
 from libs.messaging.delivery import Incoming, Malformed
@@ -150,6 +150,16 @@ def test_what_came_past_the_checks_of_the_broker_is_unfit(exchange: str, key: st
     item = read(message(exchange=exchange, routing_key=key))
 
     assert item == Unfit(Reason.WRONG_ROUTE, "r-1", SOURCE, "booking-requested")
+
+
+@pytest.mark.parametrize("user", [None, "", "emitter-demo", "valet-booking"])
+def test_nobody_but_an_operator_calls_itself_one(user: str | None) -> None:
+    request = structured(source=OPERATOR)
+
+    assert read(message(request, user=user)) == Unfit(Reason.FOREIGN_SOURCE, "r-1", OPERATOR, "booking-requested")
+    assert isinstance(read(message(request, user="valet-operator")), Incoming)
+    waited = message(request, user="valet-booking", exchange="retry", routing_key="booking.hold-bookings")
+    assert isinstance(read(waited), Incoming), "it was looked at before it was put off"
 
 
 def test_what_was_put_off_comes_by_another_exchange() -> None:
