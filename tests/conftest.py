@@ -30,6 +30,8 @@ def _judged_traffic() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Stack]:
     """A stack with RabbitMQ, mongod and the calendar sandbox running, and none of the services."""
+    # Half the usual patience with providers: what waits for it in these tests, and there are many, waits half as long.
+    os.environ.setdefault("VALET_PROVIDER_TIMEOUT", "5")
     stack = Stack(STATE / WORKER)
     stack.start(SERVERS)
     yield stack

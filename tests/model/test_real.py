@@ -19,5 +19,5 @@ def test_in_the_end_the_real_calendar_equals_the_real_store(stack: Stack) -> Non
     class Real(Lives):
         begin: ClassVar[Callable[[], Life]] = lambda: RealLife(World(stack), KILLS)
 
-    Real.TestCase.settings = without_shrinking(how_long(examples=3, steps=25))
+    Real.TestCase.settings = without_shrinking(how_long(examples=2, steps=25))
     Real.TestCase().runTest()

@@ -142,4 +142,5 @@ def test_a_message_carries_what_it_was_given(link: Link, publisher: Publisher, q
         "message_id": "m",
         "correlation_id": "c",
         "expiration": "60000",
+        "user_id": "valet-operator",
     }
