@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local.stack import SERVERS, Stack
 from libs.config.settings import Settings
@@ -15,6 +16,10 @@ STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / "
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 TRAFFIC = STATE / f"traffic-{WORKER}.jsonl"
 os.environ["SANDBOX_TRAFFIC_FILE"] = str(TRAFFIC)  # for every sandbox that this session starts, wherever it runs
+
+# How long one example takes says more about what else runs on the machine than about the code.
+settings.register_profile("valet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("valet")
 
 
 @pytest.fixture(scope="session", autouse=True)
