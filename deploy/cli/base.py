@@ -1,5 +1,6 @@
 """What the modules of commands share: the application itself, its texts, and how a question is asked."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast
 
@@ -7,6 +8,7 @@ import typer
 
 from deploy.cli import environment
 from deploy.cli.asking import Questions
+from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.screen import Screen
 from libs.config.settings import Settings
 
@@ -70,3 +72,14 @@ def bus_settings() -> Settings:
 def next_minute() -> datetime:
     """The next full minute."""
     return (datetime.now(UTC) + timedelta(minutes=1)).replace(second=0, microsecond=0)
+
+
+def confirmed(screen: Screen, what: str, yes: bool) -> None:
+    """Return if the operator wants it. Raises Misuse where nobody can be asked, Trouble if they do not."""
+    if yes:
+        return
+    if screen.as_json or not sys.stdin.isatty():
+        raise Misuse(what, "add --yes if that is wanted")
+    screen.line(what)
+    if not typer.confirm("Do it?"):
+        raise Trouble("nothing was changed")

@@ -1,21 +1,18 @@
 """`valet dead`: letters that no service could handle; looked at, put back, or dropped."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
 from deploy.cli import views
-from deploy.cli.base import ANYWHERE, YesOption, bus_settings, group, screen_of
+from deploy.cli.base import ANYWHERE, YesOption, bus_settings, confirmed, group, screen_of
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.follow import DOCTOR, NAME
+from deploy.cli.letters import body, in_words, loss, row, table, whole
 from deploy.cli.screen import Screen
-from libs.contracts.events import REQUESTS
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.letters import HANDLE, MOST, Found, Letters, handles
 from libs.messaging.link import Link
@@ -101,7 +98,7 @@ def show(
     if found is None:
         raise Trouble(f"letter {id} is gone: somebody else replayed or dropped it", "see `valet dead list`")
     if screen.as_json:
-        screen.document({**row(found, found.name), "body": _body(found)})
+        screen.document({**row(found, found.name), "body": body(found)})
     else:
         screen.show(views.pairs(whole(found)))
 
@@ -168,101 +165,7 @@ def drop(
     if screen.as_json:
         screen.document({"dropped": gone})
     else:
-        screen.line(f"dropped {_letters_in_words(len(gone))}")
-
-
-def loss(letters: Sequence[Found]) -> str:
-    """What is lost with these letters."""
-    requests = sum(1 for one in letters if one.letter is None or one.letter.type is None or one.letter.type in REQUESTS)
-    facts = len(letters) - requests
-    parts = [
-        f"{requests} that may be requests: they will never be answered" if requests else "",
-        f"{facts} of Valet's own: what they tell may stay undone until the next event about the same booking"
-        if facts
-        else "",
-    ]
-    return f"This destroys {_letters_in_words(len(letters))}: {'; '.join(part for part in parts if part)}."
-
-
-def confirmed(screen: Screen, what: str, yes: bool) -> None:
-    """Return if the operator wants it. Raises Misuse where nobody can be asked, Trouble if they do not."""
-    if yes:
-        return
-    if screen.as_json or not sys.stdin.isatty():
-        raise Misuse(what, "add --yes if that is wanted")
-    screen.line(what)
-    if not typer.confirm("Do it?"):
-        raise Trouble("nothing was changed")
-
-
-def row(found: Found, name: str) -> dict[str, Any]:
-    """A letter for scripts: nothing of its content."""
-    letter = found.letter
-    known = {} if letter is None else {"queue": letter.queue, "attempts": letter.attempts, "size": letter.size}
-    event = {"id": letter.id, "source": letter.source, "type": letter.type} if letter else {}
-    return {
-        "id": name,
-        "service": found.service,
-        "reason": found.reason,
-        "at": _at(found),
-        **known,
-        "event": event,
-        "content": content(found),
-        "replayable": found.replayable,
-    }
-
-
-def table(letters: Sequence[Found], short: dict[str, str]) -> Any:
-    """Letters as lines."""
-    made = views.grid("id", "at", "queue", "reason", "attempts", "event", "content")
-    for one in letters:
-        letter = one.letter
-        event = f"{letter.type or '?'} {letter.id or ''}".strip() if letter else "?"
-        queue, attempts = (letter.queue, str(letter.attempts)) if letter else (f"({one.service})", "-")
-        made.add_row(short[one.name], views.when(_at(one)), queue, one.reason, attempts, event, content(one))
-    return made
-
-
-def whole(found: Found) -> Iterator[tuple[str, Any]]:
-    """All that can be told of a letter."""
-    letter = found.letter
-    yield "letter", found.name
-    yield "service", found.service
-    yield "reason", views.state("failed", found.reason)
-    yield "at", views.when(_at(found))
-    if letter is None:
-        yield "content", f"{found.size} bytes that are no letter of Valet's; drop it when you know where it comes from"
-        return
-    yield "queue", letter.queue
-    yield "attempts", letter.attempts
-    yield "size", f"{letter.size} bytes"
-    yield "event", f"{letter.type or '?'}, {letter.id or '?'} from {letter.source or '?'}"
-    yield "content", _WORDS[content(found)]
-    if letter.body is not None:
-        yield "body", letter.body
-
-
-def content(found: Found) -> str:
-    """`clear`, `sealed` or `not kept`."""
-    if found.letter is None:
-        return "not kept"
-    return "clear" if found.letter.body is not None else "sealed" if found.letter.sealed is not None else "not kept"
-
-
-_WORDS = {
-    "clear": "in the clear; it holds nothing personal",
-    "sealed": "sealed with the service's own key; it can be replayed, and not be read",
-    "not kept": "not kept (too large, by a wrong way, or the service has no key); it cannot be replayed",
-}
-
-
-def _body(found: Found) -> Any:
-    body = found.letter.body if found.letter else None
-    return msgspec.json.decode(body) if body is not None else None
-
-
-def _at(found: Found) -> str | None:
-    return datetime.fromtimestamp(found.letter.at / 1000, UTC).isoformat() if found.letter else None
+        screen.line(f"dropped {in_words(len(gone))}")
 
 
 @contextmanager
@@ -313,10 +216,6 @@ def _tell_replay(screen: Screen, done: Sequence[str], failed: Sequence[tuple[str
         rows = [{"id": name, "why": why} for name, why in failed]
         screen.document({"replayed": list(done), "failed": rows})
         return
-    screen.line(f"put back {_letters_in_words(len(done))}" if done or failed else NOTHING)
+    screen.line(f"put back {in_words(len(done))}" if done or failed else NOTHING)
     for name, why in failed:
         screen.line(f"{name[:HANDLE]} stays: {why}")
-
-
-def _letters_in_words(count: int) -> str:
-    return "1 letter" if count == 1 else f"{count} letters"

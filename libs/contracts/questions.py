@@ -64,7 +64,6 @@ class Detail(Struct, frozen=True, kw_only=True):
     host: str | None = None
     start: datetime | None = None
     end: datetime | None = None
-    confirmed_at: datetime | None = None
     entry: EntryTexts | None = None
 
 

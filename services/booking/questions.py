@@ -30,7 +30,6 @@ def _detail(booking: Booking, personal: Personal | None) -> Detail:
         host=span.host if span else None,
         start=span.start if span else None,
         end=span.end if span else None,
-        confirmed_at=booking.entry.at if stands else None,
         entry=_entry(personal) if stands and personal else None,
     )
 

@@ -12,7 +12,7 @@ from libs.contracts.questions import CalendarAccess, Detail, EntryTexts
 from libs.mongo.outbox import Pending
 from libs.providers.port import Calendar, Entry
 from libs.testing.calendars import CalendarDouble, Standing
-from libs.testing.clock import START, Clock
+from libs.testing.clock import Clock
 from libs.testing.events import ADA, HOST, HOUR, SOON, TITLE, booking_id
 from libs.testing.grants import MemoryGrants, calendar_of
 from libs.testing.outage import Outage, as_kept
@@ -130,7 +130,6 @@ def stands(version: int = 2, *, host: str = HOST, start: datetime = SOON) -> Det
         host=host,
         start=start,
         end=start + HOUR,
-        confirmed_at=START,
         entry=texts,
     )
 

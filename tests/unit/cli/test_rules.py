@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli import hosting, rules
+from deploy.cli import access, rules
 from deploy.cli.errors import Misuse
 from libs.contracts.questions import HostCalendar, HostRules, Hours
 
@@ -91,7 +91,7 @@ def test_words_tell_of_every_rule() -> None:
 
 def test_calendars_are_chosen_among_those_that_stand() -> None:
     standing = [HostCalendar(connection=A, checked=True, written=True), HostCalendar(connection=B, checked=True)]
-    chosen = hosting.chosen(standing, [f"{A}:team"], [B], B)
+    chosen = access.chosen(standing, [f"{A}:team"], [B], B)
     assert {(one.connection, one.calendar, one.checked, one.written) for one in chosen} == {
         (A, "primary", True, False),
         (A, "team", True, False),
@@ -104,4 +104,4 @@ def test_calendars_are_chosen_among_those_that_stand() -> None:
 )
 def test_calendars_that_cannot_be_chosen(check: list[str], ignore: list[str], write: str | None) -> None:
     with pytest.raises(Misuse):
-        hosting.chosen([HostCalendar(connection=A)], check, ignore, write)
+        access.chosen([HostCalendar(connection=A)], check, ignore, write)
