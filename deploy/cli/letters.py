@@ -81,7 +81,7 @@ def content(found: Found) -> str:
 _WORDS = {
     "clear": "in the clear; it holds nothing personal",
     "sealed": "sealed with the service's own key; it can be replayed, and not be read",
-    "not kept": "not kept (too large, by a wrong way, or the service has no key); it cannot be replayed",
+    "not kept": "not kept (too large, from somebody who may not say it, or the service has no key); it cannot be replayed",
 }
 
 

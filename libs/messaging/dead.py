@@ -23,7 +23,7 @@ from libs.messaging.publisher import Outgoing
 
 MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}")
 CONTENT_TYPE = "application/vnd.valet.dead-letter+json"
-NOT_KEPT = frozenset({Reason.TOO_LARGE, Reason.WRONG_ROUTE})
+NOT_KEPT = frozenset({Reason.TOO_LARGE, Reason.WRONG_ROUTE, Reason.FOREIGN_SOURCE})
 """Of these the content is left out: too much of it, or from somebody who has no right to say it."""
 UNREADABLE = Unfit(Reason.SEAL_UNREADABLE)
 
