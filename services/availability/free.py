@@ -99,9 +99,9 @@ def bitmap(busy: Iterable[Window], question: Question) -> int:
         start, end = since.days * DAY + since.seconds, -(until.days * DAY + until.seconds)
         if start < end:
             low, high = start // width, -(-end // width)
-            if low < 0:  # noqa: PLR1730 - max() and min() would cost a tenth of the whole
+            if low < 0:  # noqa: PLR1730 - min() would cost a call for each - max() and min() would cost a tenth of the whole
                 low = 0
-            if high > size:  # noqa: PLR1730
+            if high > size:  # noqa: PLR1730 - min() would cost a call for each
                 high = size
             if low < high:
                 chunks[low // CHUNK] |= ((1 << high - low) - 1) << low % CHUNK

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -153,7 +153,7 @@ class Bus:
             result = work(connection)
         try:
             self._idle.put_nowait(connection)
-        except Exception:  # noqa: BLE001 - queue.Full: enough lie there already
+        except Full:  # enough lie there already
             connection.release()
         return result
 
