@@ -6,7 +6,7 @@ UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
 ONCE ?=
 export ONCE
 
-.PHONY: help setup check test run stop clean lock model bench-slots
+.PHONY: help setup check test run stop clean lock model faults attacks privacy bench-slots
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,18 @@ model: ## Random lives of calendars and bookings, many more than in `make test`;
 	@sh deploy/local/bootstrap.sh
 	@VALET_MODEL_LIVES=$(or $(LIVES),1000) .venv/bin/pytest tests/model/test_memory.py
 	@VALET_MODEL_LIVES=$(or $(REAL),50) VALET_MODEL_KILLS=1 .venv/bin/pytest tests/model/test_real.py
+
+faults: ## Every fault that Valet survives, under load, and a judge; MINUTES=60 of a seeded mix, SEED=n, ROWS=1,11 some alone
+	@sh deploy/local/bootstrap.sh
+	@MINUTES=$(MINUTES) SEED=$(SEED) ROWS=$(ROWS) $(PYTHON) -m tests.faults
+
+attacks: ## Every attack that Valet withstands; SEED=n, ROWS=4,13 some alone
+	@sh deploy/local/bootstrap.sh
+	@SEED=$(SEED) ROWS=$(ROWS) $(PYTHON) -m tests.attacks
+
+privacy: ## Made-up people looked for everywhere, erasures, and the list of all that providers were asked; SEED=n
+	@sh deploy/local/bootstrap.sh
+	@SEED=$(SEED) $(PYTHON) -m tests.privacy
 
 bench-slots: setup ## How fast free times are found, beside a plain sort-and-merge in the same run
 	@$(PYTHON) -m tests.bench.slots

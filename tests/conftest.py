@@ -1,6 +1,7 @@
 """The real parts that tests run against: one local stack per test run, in a state folder of its own."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from deploy.local.stack import SERVERS, Stack
 from libs.config.settings import Settings
 from libs.messaging.link import Link
 from tests.traffic.judged import violations
+from tests.traffic.shapes import note_run
 
 STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / ".valet" / "test"))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
@@ -25,8 +27,11 @@ settings.load_profile("valet")
 @pytest.fixture(scope="session", autouse=True)
 def _judged_traffic() -> Iterator[None]:
     """In the end: nothing that Valet asked of a sandbox in this session is beyond the allow-list or unknown to the providers."""
-    TRAFFIC.unlink(missing_ok=True)
+    for file in TRAFFIC.parent.glob(f"{TRAFFIC.name}*"):  # its calls and its name too
+        file.unlink()
+    began = time.time()
     yield
+    note_run(TRAFFIC, began)
     wrong = violations([TRAFFIC])
     if wrong:
         pytest.fail("Valet asked of the providers what it must not:\n" + "\n".join(wrong), pytrace=False)
@@ -37,6 +42,7 @@ def servers() -> Iterator[Stack]:
     """A stack with RabbitMQ, mongod and the calendar sandbox running, and none of the services."""
     # Half the usual patience with providers: what waits for it in these tests, and there are many, waits half as long.
     os.environ.setdefault("VALET_PROVIDER_TIMEOUT", "5")
+    os.environ.setdefault("VALET_KEYRING_SECONDS", "1")  # and key files are looked at ten times as often
     stack = Stack(STATE / WORKER)
     stack.start(SERVERS)
     yield stack

@@ -1,5 +1,6 @@
 """Questions to the services, with trouble put into words, and the shape of their answers."""
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -173,6 +174,25 @@ class Booking(msgspec.Struct, frozen=True):
     calendar: Entry | None = None
     move: Move | None = None
     conflict: Conflict | None = None
+
+
+class ErasureLine(msgspec.Struct, frozen=True):
+    """One step of an erasure."""
+
+    what: str
+    outcome: str
+    count: int
+
+
+class ErasureSeen(msgspec.Struct, frozen=True):
+    """An erasure as the booking service tells of it; `person` is a keyed digest."""
+
+    erasure: str
+    person: str
+    state: str
+    asked_at: datetime
+    request: dict[str, str] = {}
+    steps: tuple[ErasureLine, ...] = ()
 
 
 class Questions:

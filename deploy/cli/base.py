@@ -16,11 +16,14 @@ ANYWHERE = "--json, --verbose and --env-file FILE may stand anywhere: see `valet
 EXIT_CODES = """Exit codes:
 
 \b
-  0    done; for `book`, `cancel` and `move`: decided so, and the calendar says so; for `doctor`: all green
-  1    trouble: something does not answer, is not found, or cannot be done
+  0    done; for `book`, `cancel` and `move`: decided so, and the calendar says so; for `doctor`: all green; for `erase`
+       and `receipt verify`: finished
+  1    trouble: something does not answer, is not found, or cannot be done; erase: but for entries that only their hosts
+       can remove; receipt verify: altered, or signed by somebody else
   2    the command line is not usable
-  3    book: rejected; cancel, move: refused
-  4    book, cancel, move: no outcome, or not yet in the calendar, within --wait
+  3    book: rejected; cancel, move, erase: refused
+  4    book, cancel, move: no outcome, or not yet in the calendar, within --wait; erase: not finished within --wait;
+       receipt verify: genuine, but of an erasure that was not finished
   130  interrupted
 """
 SETTINGS = """Settings (VALET_*) come from the environment. Where VALET_AMQP_URL is absent they come from .valet/env, which

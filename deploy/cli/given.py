@@ -11,10 +11,12 @@ from deploy.cli.errors import Misuse
 from libs.contracts.events import Address, BookingId, EventId, HostId, Name, Source, Title
 
 _Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
+_Erasure = Annotated[str, msgspec.Meta(pattern=r"^er_[a-z2-7]{26}\Z")]
 _Connection = Annotated[str, msgspec.Meta(pattern=r"^cn_[a-z2-7]{26}\Z")]
 
 KINDS: dict[str, tuple[Any, str]] = {
     "HOST": (HostId, "use small letters, digits, '.', '_' and '-', 64 at most, such as dr-example"),
+    "ID": (_Erasure, "use the id that `valet erase` and `valet erasures` show, er_ and 26 letters and digits"),
     "BOOKING": (BookingId, "use the id that events and `valet book` give, such as bk_ and 26 letters and digits"),
     "--id": (EventId, "use visible ASCII without '@', 200 characters at most"),
     "--source": (Source, "use visible ASCII without '@', 200 characters at most, such as urn:example:front-desk"),
@@ -36,7 +38,7 @@ def checked(what: str, text: str) -> str:
         raise Misuse(f"{what} cannot be that", advice) from None
 
 
-def address(text: str) -> str:
+def address(text: str, what: str = "--email") -> str:
     """The text, if it looks like an e-mail address; whether it is one, the booking service judges. Raises Misuse."""
     local, _, domain = text.rpartition("@")
     try:
@@ -44,7 +46,7 @@ def address(text: str) -> str:
             return str(msgspec.convert(text, Address))
     except msgspec.ValidationError:
         pass
-    raise Misuse("--email is not an e-mail address", ADDRESS)
+    raise Misuse(f"{what} is not an e-mail address", ADDRESS)
 
 
 def zone(text: str) -> ZoneInfo:

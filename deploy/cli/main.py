@@ -7,14 +7,14 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli import access, changes, commands, dead, hosting
+from deploy.cli import access, backup, changes, commands, dead, erasing, hosting, keys, receipts, restore
 from deploy.cli.base import app
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.screen import Screen
 from libs.telemetry import logs
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's, under whichever name typer carries it
-COMMANDS = (commands, changes, access, hosting, dead)
+COMMANDS = (commands, changes, access, hosting, dead, erasing, receipts, keys, backup, restore)
 """Importing them declares what they hold."""
 ANYWHERE = ("--json", "--verbose", "-v", "--env-file")
 

@@ -26,7 +26,9 @@ from deploy.cli.asking import (
 )
 from deploy.cli.journey import Journey, Step
 
-GOOD = frozenset({"confirmed", "approved", "written", "connected", "active", "removed", "moved", "rescheduled"})
+GOOD = frozenset(
+    {"finished", "confirmed", "approved", "written", "connected", "active", "removed", "moved", "rescheduled"}
+)
 BAD = frozenset(
     {"rejected", "refused", "expired", "write-failed", "failed", "reconnect-needed", "disconnected", "cancelled"}
 )

@@ -1,4 +1,4 @@
-"""`python -m deploy.demo`: start the stack, connect two hosts, make, move and cancel bookings, and stay until Ctrl-C."""
+"""`python -m deploy.demo`: start the stack, connect two hosts, make, move and cancel bookings, erase a person, until Ctrl-C."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ import requests
 
 from deploy.cli.errors import ExitCode, Trouble
 from deploy.cli.screen import Screen
-from deploy.demo import evidence, farewell, journeys, page, setup, standing
+from deploy.demo import evidence, farewell, forgetting, journeys, page, setup, standing
 from deploy.demo.bookings import Row
 from deploy.demo.changes import ChangeRow
 from deploy.demo.progress import heading, step
@@ -88,6 +88,9 @@ def _perform(stage: Stage, screen: Screen) -> tuple[Sequence[Row], bool]:
         evidence.show(stage, since, screen),
         page.show(stage, screen),
     ]
+    if all(row.as_expected for row in rows):
+        heading(screen, "Erasure")
+        seen.append(forgetting.show(stage, rows, screen))
     return rows, _conclude(stage, [*rows, *changes], all(seen), screen)
 
 

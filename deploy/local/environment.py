@@ -85,6 +85,7 @@ def operator_environment(site: Site, probes: Mapping[str, str]) -> dict[str, str
         **_common(site),
         "VALET_AMQP_URL": _amqp_url(site, "valet-operator"),
         "VALET_MONGO_URL": _mongo_url(site, "valet-operator", "admin"),
+        "VALET_BACKUP_MONGO_URL": _mongo_url(site, "valet-backup", "admin"),
         "VALET_PROBES": ",".join(f"{service}={url}" for service, url in probes.items()),
         **_without_secrets(provider_settings(site)),
     }

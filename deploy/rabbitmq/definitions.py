@@ -91,7 +91,7 @@ def definitions(passwords: Mapping[str, str], access: Access | None = None) -> J
         "queues": [_delay(rung, vhost) for rung in topology.LADDER],
         "bindings": [_into_delay(rung, vhost) for rung in topology.LADDER],
         "parameters": [],
-        "policies": [],
+        "policies": policies(access),
     }
 
 
@@ -154,6 +154,28 @@ def _delay(rung: topology.Rung, vhost: str) -> Json:
         "durable": True,
         "auto_delete": False,
         "arguments": rung.arguments,
+    }
+
+
+def policies(access: Access) -> list[Json]:
+    """No queue grows without end. A full one of Valet's refuses, so that who publishes keeps what it has; a full one of a listener
+    loses its oldest: somebody who does not listen must not stop the others."""
+    services = "|".join(row["name"] for row in access["services"])
+    delays = "|".join(rung.queue for rung in topology.LADDER)
+    own = rf"^(({services})\..*|(dead-letters|given-up)\.({services})|{delays})$"
+    vhost = access["vhost"]
+    return [_policy("valet", own, "reject-publish", 1, vhost), _policy("listeners", ".*", "drop-head", 0, vhost)]
+
+
+def _policy(name: str, pattern: str, overflow: str, priority: int, vhost: str) -> Json:
+    limits = {"max-length": topology.MOST_MESSAGES, "max-length-bytes": topology.MOST_BYTES, "overflow": overflow}
+    return {
+        "name": name,
+        "vhost": vhost,
+        "pattern": pattern,
+        "apply-to": "queues",
+        "priority": priority,
+        "definition": limits,
     }
 
 

@@ -38,7 +38,8 @@ class Rights:
 def of_service(name: str, publish: Sequence[str], consume: Sequence[str], ask: Sequence[str]) -> Rights:
     """The rights of one of Valet's services: its own queues, and of what is shared only its own keys.
 
-    It makes no exchange, reads no dead letters, and cannot see what waits in the delays: other services' messages are there.
+    It makes no exchange, reads no dead letters but its own, and cannot see what waits in the delays: other services' messages are
+    there.
     """
     service = re.escape(name)
     work, questions = rf"{service}\.[a-z-]+", rf"{service}\.[a-z_]+"
@@ -50,7 +51,7 @@ def of_service(name: str, publish: Sequence[str], consume: Sequence[str], ask: S
     return Rights(
         configure=any_of(queues),
         write=any_of([*map(re.escape, targets), *queues]),
-        read=any_of([*map(re.escape, sources), work, rf"rpc\.{questions}", given_up]),
+        read=any_of([*map(re.escape, sources), work, rf"rpc\.{questions}", letters, given_up]),
         topics={
             topology.EVENTS: Topics(any_of(publish), any_of(consume)),
             topology.RPC: Topics(any_of([*map(re.escape, ask), REPLY]), any_of([questions])),

@@ -78,7 +78,10 @@ def add_event(world: World, _: Request, body: bytes) -> Any:
     calendar = account.calendar(order.calendar) if order.calendar else account.main
     if calendar is None:
         raise AdminError("calendar: the account has no calendar of that id", 404)
-    identity = secrets.token_hex(13) if order.provider == "google" else "AAkALg" + secrets.token_urlsafe(36)
+    made = secrets.token_hex(13) if order.provider == "google" else "AAkALg" + secrets.token_urlsafe(36)
+    identity = order.id or made
+    if identity in calendar.events:
+        raise AdminError("id: the calendar has an event of that id", 409)
     return event_view(account, calendar, calendar.add(orders.new_event(account, order, identity)))
 
 
@@ -101,14 +104,14 @@ def change_event(world: World, request: Request, body: bytes) -> Any:
 
 
 def delete_event(world: World, request: Request, _: bytes) -> Any:
-    """Delete an event, as the person would: Google keeps it as cancelled, Microsoft forgets it."""
+    """Delete an event, as the person would: Google keeps it as cancelled, Microsoft in the Deleted Items."""
     account = _query_account(world, request)
     found = account.find(request.path_params["event"])
     if found is None:
         raise AdminError("the account has no event of that id", 404)
     calendar, event = found
     if account.provider == "microsoft":
-        calendar.remove(event)
+        calendar.throw_away(event)
     elif not event.cancelled:
         cancel(event)
     return None

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from deploy.sandbox.times import now
 
+BIN_HOLDS: Final = 1000
 DAYS_INDEXED: Final = 400  # an event longer than this is kept aside instead of in each of its days
 Origin = Literal["api", "outside"]
 _serial = itertools.count(1)
@@ -37,7 +38,10 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class Calendar:
-    """One calendar of an account. `created` counts the events written through the provider's API, ever."""
+    """One calendar of an account. `created` counts the events written through the provider's API, ever.
+
+    `bin` has the last of what was deleted, where the provider does not keep that in the calendar itself (Microsoft).
+    """
 
     id: str
     name: str
@@ -45,6 +49,7 @@ class Calendar:
     events: dict[str, Event] = field(default_factory=dict)
     created: int = 0
     notifications: list[dict[str, str]] = field(default_factory=list)
+    bin: dict[str, Event] = field(default_factory=dict)
     _days: dict[int, dict[str, Event]] = field(default_factory=dict)
     _long: dict[str, Event] = field(default_factory=dict)
     _properties: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
@@ -67,6 +72,13 @@ class Calendar:
         """Take an event out altogether (Microsoft's way; Google keeps it as cancelled)."""
         self._unindex(event)
         del self.events[event.id]
+
+    def throw_away(self, event: Event) -> None:
+        """Take an event out, into the bin."""
+        self.remove(event)
+        self.bin[event.id] = event
+        while len(self.bin) > BIN_HOLDS:
+            del self.bin[next(iter(self.bin))]
 
     def hand_over(self, event: Event, there: "Calendar", *, leaves_trace: bool) -> None:
         """Move an event to another calendar of the same account; with Google it can still be read here, as cancelled."""

@@ -63,7 +63,7 @@ class SandboxAdmin:
 
     def add_event(self, provider: Provider, email: str, start: datetime | str, end: datetime | str, **more: Any) -> str:
         """Put an outside event into the calendar; its id. `more`: title, body, location, attendees, show_as, all_day,
-        cancelled, calendar. Times are aware datetimes, RFC 3339 texts, or days (YYYY-MM-DD) if all_day."""
+        cancelled, calendar, id. Times are aware datetimes, RFC 3339 texts, or days (YYYY-MM-DD) if all_day."""
         body = {"provider": provider, "email": email, "start": _text(start), "end": _text(end), **more}
         return str(self._call("POST", "/events", body)["id"])
 

@@ -85,6 +85,7 @@ def _entry(call: Call, account: Account | None) -> dict[str, Any]:
         "path": call.path,
         "query": shown_query(call.query),
         "headers": {name: call.headers[name] for name in HEADERS if name in call.headers},
+        "header_names": sorted({name[:40] for name in call.headers} - {"host"})[:40],
         "fields": _body_fields(call),
         "scopes": sorted(call.token.scopes) if call.token else [],
         "status": 0,

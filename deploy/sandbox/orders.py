@@ -55,13 +55,15 @@ class WhoOrder(Order):
 class EventOrder(Order):
     """An event the person put into the calendar without Valet.
 
-    `start` and `end` are RFC 3339 times with an offset, or days (YYYY-MM-DD, the end excluded) if `all_day`.
+    `start` and `end` are RFC 3339 times with an offset, or days (YYYY-MM-DD, the end excluded) if `all_day`. Without an `id` it
+    gets one of the provider's making.
     """
 
     provider: Provider
     email: str
     start: str
     end: str
+    id: str = ""
     calendar: str = ""
     title: str = ""
     body: str = ""

@@ -8,6 +8,7 @@ from deploy.sandbox.times import now, rfc3339_millis
 
 ENTRIES: Final = 20_000
 NAMES: Final = 200
+LONGEST: Final = 100  # characters of a field's name
 HEADERS: Final = ("accept", "content-type", "if-match", "if-none-match", "prefer", "user-agent", "client-request-id")
 SECRET: Final = frozenset(
     {
@@ -33,7 +34,8 @@ def field_names(value: Any, prefix: str = "") -> list[str]:
         return []
     names: list[str] = []
     for key, inner in itertools.islice(value.items(), NAMES):
-        names += [f"{prefix}{key}", *field_names(inner, f"{prefix}{key}.")]
+        name = f"{prefix}{key}"[:LONGEST]
+        names += [name, *field_names(inner, f"{name}.")]
     return names[:NAMES]
 
 

@@ -2,9 +2,10 @@
 
 A shape is who asked (the User-Agent), the operation, the method, the address with its ids masked, names of query parameters with
 the few values that come from a closed list, names of body fields, and the scopes of the access token. Never a token, a code, an
-id or a person.
+id or a person. Beside it, in a file with `.calls` behind its name, a short line for each call says which shape it had.
 """
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,7 +15,10 @@ SHOWN: Final = frozenset(
     {"$select", "$expand", "$orderby", "fields", "sendUpdates", "showDeleted", "singleEvents", "alt", "prettyPrint"}
 )
 MASK: Final = "*"
+CALLS: Final = ".calls"
 LONGEST: Final = 300
+MOST: Final = 10_000
+"""Shapes; a client that makes up ever new ones fills neither memory nor disk."""
 LITERAL: Final = re.compile(r"'((?:[^']|'')*)'")
 WORD: Final = re.compile(r"[A-Za-z$][A-Za-z.$_-]{0,40}|v\d+(\.\d+)?")
 
@@ -33,10 +37,17 @@ class Traffic:
         if self._file is None:
             return
         line = json.dumps(shape(entry, template), sort_keys=True) + "\n"
-        if line not in self._seen:
+        with self._file.with_name(self._file.name + CALLS).open("a") as out:
+            out.write(f"{mark(line)}\n")
+        if line not in self._seen and len(self._seen) < MOST:
             self._seen.add(line)
             with self._file.open("a") as out:
                 out.write(line)
+
+
+def mark(line: str) -> str:
+    """What stands for a shape where calls are counted."""
+    return hashlib.sha256(line.strip().encode()).hexdigest()[:12]
 
 
 def shape(entry: dict[str, Any], template: str) -> dict[str, Any]:
@@ -52,6 +63,7 @@ def shape(entry: dict[str, Any], template: str) -> dict[str, Any]:
         "fields": entry["fields"],
         "scopes": entry["scopes"],
         "prefer": headers.get("prefer", "")[:LONGEST],
+        "headers": entry["header_names"],
     }
 
 

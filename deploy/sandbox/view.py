@@ -37,6 +37,9 @@ def account_view(world: World, account: Account, events: bool, raw: bool = True)
         shown["events"] = [
             event_view(account, c, event, raw) for c in account.calendars.values() for event in c.events.values()
         ]
+        shown["bin"] = [
+            event_view(account, c, event, raw) for c in account.calendars.values() for event in c.bin.values()
+        ]
     return shown
 
 

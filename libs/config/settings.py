@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "VALET_"
 FORBIDDEN = ("OAUTHLIB_INSECURE_TRANSPORT", "OAUTHLIB_RELAX_TOKEN_SCOPE")
 """Switches of oauthlib that would let tokens travel in plain text or a changed scope pass."""
+GUEST = "guest"
+"""RabbitMQ's default user (https://www.rabbitmq.com/docs/access-control#default-state)."""
+WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC")
+"""Mechanisms by which a process logs in to MongoDB without a password in the address."""
+EX_CONFIG, EX_TEMPFAIL = 78, 75
+"""Exit codes of sysexits.h: something must be mended, or trying again may do."""
 
 
 class SettingsError(Exception):
@@ -79,6 +85,7 @@ class Settings(BaseSettings):
 
     amqp_url: Annotated[SecretStr, AfterValidator(_amqps)] | None = None
     mongo_url: Annotated[SecretStr, AfterValidator(_mongo_tls)] | None = None
+    backup_mongo_url: Annotated[SecretStr, AfterValidator(_mongo_tls)] | None = None
     ca_bundle: Path | None = None
     keyring: Path | None = None
     public_url: HttpsUrl | None = None
@@ -113,6 +120,9 @@ class Settings(BaseSettings):
     write_patience_hours: Annotated[float, Field(gt=0, le=720)] = 72
     reconcile_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300
     reconcile_days: Annotated[int, Field(ge=1, le=365)] = 30
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    erasure_patience: Seconds = 2700
+    keyring_seconds: Annotated[float, Field(gt=0, le=3600)] = 10
     connect_timeout: Seconds = 5
     provider_timeout: Seconds = 10
     rpc_timeout: Seconds = 5
@@ -141,6 +151,8 @@ def load(*required: str) -> Settings:
         )
     _files_exist(settings)
     _region(settings)
+    if settings.mode == "production":
+        _no_open_doors(settings)
     return settings
 
 
@@ -152,11 +164,11 @@ def load_or_exit(*required: str) -> Settings:
         stop(str(error))
 
 
-def stop(why: str) -> NoReturn:
-    """End the process at start with one line that says what to mend. Exit code 78, EX_CONFIG of sysexits.h."""
+def stop(why: str, code: int = EX_CONFIG) -> NoReturn:
+    """End the process at start with one line that says what to mend."""
     sys.stderr.write(f"valet: cannot start: {why}\n")
     sys.stderr.flush()
-    os._exit(78)
+    os._exit(code)
 
 
 def _fault(loc: tuple[int | str, ...], message: str) -> str:
@@ -173,3 +185,25 @@ def _files_exist(settings: Settings) -> None:
 def _region(settings: Settings) -> None:
     if settings.region != "us-east-1" and settings.mode == "production":
         raise SettingsError("VALET_REGION: must be us-east-1, customers were promised that their data stays there")
+
+
+def _no_open_doors(settings: Settings) -> None:
+    """A broker's default user, or a store that asks nobody who they are, is for development only."""
+    bus = _parts(settings.amqp_url.get_secret_value()) if settings.amqp_url else None
+    if bus is not None and unquote(bus.username or GUEST) == GUEST:  # clients log in as guest where no user is named
+        raise SettingsError(
+            "VALET_AMQP_URL: must name a user of its own, not the broker's default guest (deploy/rabbitmq/access.toml lists them)"
+        )
+    for name in ("mongo_url", "backup_mongo_url"):
+        url: SecretStr | None = getattr(settings, name)
+        if url is not None and not _logs_in(_parts(url.get_secret_value())):
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}: must log in, as mongodb://user:password@... or by an authMechanism:"
+                " the store must run with authentication"
+            )
+
+
+def _logs_in(url: SplitResult) -> bool:
+    """With user and password, or as the client certificate or cloud identity of the process."""
+    options = {name.lower(): text.upper() for name, text in parse_qsl(url.query)}
+    return bool(url.username and url.password) or options.get("authmechanism") in WITHOUT_PASSWORD

@@ -21,6 +21,7 @@ HostId = Annotated[
     ),
 ]
 BookingId = Annotated[str, Meta(pattern=r"^bk_[a-z2-7]{26}\Z", description="A booking, as Valet calls it.")]
+ErasureId = Annotated[str, Meta(pattern=r"^er_[a-z2-7]{26}\Z", description="An erasure, as Valet calls it.")]
 Version = Annotated[int, Meta(ge=1, description="Grows by one with each change of the booking.")]
 Instant = Annotated[datetime, Meta(tz=True)]
 # Visible ASCII without "@": what counts as a blank beyond ASCII differs between the regular expressions of languages.
@@ -267,19 +268,34 @@ class HostRulesChanged(Fact, frozen=True):
 
 
 class ErasureStep(Struct, frozen=True, kw_only=True):
-    """One line of an erasure's receipt."""
+    """One line of an erasure's receipt: what was looked for, what became of it, and how many of them."""
 
     what: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,63}\Z")]
     outcome: Literal["done", "nothing-found", "to-be-retried", "beyond-reach"]
     count: Annotated[int, Meta(ge=0)]
 
 
-class PersonalDataErased(Fact, frozen=True):
-    """The receipt of an erasure. `person` is a keyed digest that only Valet can compute; `signature` is over the rest."""
+class ErasureRefused(Fact, frozen=True):
+    """A request to erase that cannot be read, or that is not taken as it was sent; nothing was erased."""
 
+    request: RequestRef
+    reason: Reason
+
+
+class PersonalDataErased(Fact, frozen=True):
+    """The receipt of an erasure. `person` is a keyed digest that only Valet can compute.
+
+    Everything that was asked for before `erased_at` is erased. While `finished` is false some steps are still tried again, and
+    another receipt with a higher `version` follows. `signature` is a detached JWS (RFC 7515, appendix F; EdDSA) over the other
+    fields in canonical form (RFC 8785).
+    """
+
+    erasure: ErasureId
+    version: Version
     request: RequestRef
     person: Annotated[str, Meta(pattern=r"^[a-z2-7]{52}\Z")]
     erased_at: Instant
+    finished: bool
     steps: tuple[ErasureStep, ...]
     signature: Annotated[str, Meta(max_length=1024, pattern=r"^[A-Za-z0-9_.-]+\Z")]
 
@@ -308,6 +324,7 @@ TYPES: dict[str, type[Event]] = {
     "host-calendars-changed": HostCalendarsChanged,
     "host-rules-changed": HostRulesChanged,
     "personal-data-erased": PersonalDataErased,
+    "erasure-refused": ErasureRefused,
 }
 """Event type (and routing key) to the struct of its data."""
 

@@ -56,15 +56,22 @@ class Detail(Struct, frozen=True, kw_only=True):
 
     `stands` says whether an entry should be in the calendar; `pending` that it is not decided yet. `version` is the one in
     which that, or the entry's times, last changed: versions of the booking that leave its entry as it is do not count.
+    With `erased` the person behind it is being erased: its entry goes also if its time is over, and leaves no text in a bin.
     """
 
     version: int
     stands: bool
     pending: bool
+    erased: bool = False
     host: str | None = None
     start: datetime | None = None
     end: datetime | None = None
     entry: EntryTexts | None = None
+
+
+EntryStanding = Literal["none", "removed", "open", "parked", "failed"]
+"""What `calendar-writer.clear(bookings)` answers for each booking: there never was an entry; it is gone; it is still tried; its
+host has to connect again before anything can be done; it was given up, and is beyond reach."""
 
 
 class CalendarEvidence(Struct, frozen=True, kw_only=True):

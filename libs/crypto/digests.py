@@ -13,6 +13,17 @@ def base32(raw: bytes) -> str:
     return base64.b32encode(raw).decode().rstrip("=").lower()
 
 
+def owner(person: str, epoch: int) -> str:
+    """Whose data key it is: a person's before any erasure (epoch 0), or what begins anew after the n-th."""
+    return f"{person}~{epoch}" if epoch else person
+
+
+def parted(owner: str) -> tuple[str, int]:
+    """Person and epoch of an owner."""
+    person, _, epoch = owner.partition("~")
+    return person, int(epoch or 0)
+
+
 class Digests:
     """Digests for one service, from the keyring's index secret."""
 
@@ -29,6 +40,10 @@ class Digests:
     def booking(self, source: str, id: str, *more: str) -> str:
         """The booking id of a request: the same for ever, and not to be guessed."""
         return "bk_" + base32(hmac.digest(self._booking, "\0".join((source, id, *more)).encode(), sha256)[:16])
+
+    def erasure(self, source: str, id: str, *more: str) -> str:
+        """The id of an erasure, by the request that asked for it; made as a booking's is."""
+        return "er_" + self.booking(source, id, *more).removeprefix("bk_")
 
     def content(self, canonical: bytes) -> str:
         """What a request said, to know it again without keeping it."""

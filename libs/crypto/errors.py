@@ -9,6 +9,10 @@ class KeyringError(CryptoError):
     """The master keys cannot be used; the text says what to mend."""
 
 
+class KeyServiceUnavailable(KeyringError):
+    """The key management service does not answer now: trying again may help, mending a setting does not."""
+
+
 class SealBroken(CryptoError):
     """A ciphertext does not open: it was changed, moved from its place, or belongs to another key."""
 

@@ -1,27 +1,27 @@
 """The master keys: they wrap data keys and nothing else, and rotate while the system runs.
 
-A key file is JSON, every key 32 bytes in base64:
-{"format": "valet-keyring-1", "current": "k2", "keys": {"k1": "…", "k2": "…"}, "index": "…"}.
-New data keys are wrapped with `current`; older ones stay readable. `index` feeds the keyed digests (look-ups, ids, signatures)
-and does not rotate, because what it made is stored.
+New data keys are wrapped with `current`; older ones stay readable. The index secret feeds the keyed digests (look-ups, ids,
+signatures) and does not rotate, because what it made is stored. How they stand in a file: `keyfile`.
 """
 
-import base64
+import hmac
 import os
-import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Protocol
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from libs.crypto import keyfile
 from libs.crypto.errors import KeyringError, SealBroken
+from libs.crypto.keyfile import KeyFile, KmsFile, PlainFile
 
 NONCE = 12  # bytes, as NIST SP 800-38D recommends for GCM
+SIZE = 32  # bytes of every key
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,16 @@ class Wrapped:
 
 
 class MasterKeys(Protocol):
-    """What the vault needs of a keeper of master keys: a key file, or a key management service."""
+    """What the vault needs of a keeper of master keys."""
 
     @property
     def current(self) -> str: ...
+
+    @property
+    def known(self) -> frozenset[str]: ...
+
+    @property
+    def made(self) -> Mapping[str, str]: ...
 
     def wrap(self, data_key: bytes, owner: str) -> Wrapped: ...
 
@@ -45,36 +51,40 @@ class MasterKeys(Protocol):
     def derive(self, purpose: str) -> bytes: ...
 
 
-class _File(msgspec.Struct, frozen=True):
-    format: Literal["valet-keyring-1"]
-    current: str
-    keys: Annotated[dict[str, str], msgspec.Meta(min_length=1)]
-    index: str
-
-
 class Keyring:
-    """Master keys from a key file."""
+    """Master keys in memory. `made` says since when there is a key (RFC 3339, UTC), where that is known."""
 
-    def __init__(self, current: str, keys: dict[str, bytes], index: bytes) -> None:
+    def __init__(
+        self, current: str, keys: Mapping[str, bytes], index: bytes, made: Mapping[str, str] | None = None
+    ) -> None:
         if current not in keys:
             raise KeyringError("the key named as current is not in the keyring")
-        if any(len(key) != 32 for key in (*keys.values(), index)):
+        if any(len(key) != SIZE for key in (*keys.values(), index)):
             raise KeyringError("every key must be 32 bytes, in base64")
         self.current = current
+        self.known = frozenset(keys)
+        self.made = dict(made or {})
+        self._keys = dict(keys)
         self._ciphers = {name: AESGCM(key) for name, key in keys.items()}
         self._index = index
 
     @classmethod
-    def load(cls, path: Path, *, private: bool = True) -> "Keyring":
-        """Read a key file. Raises KeyringError if it is unusable or, with `private`, if others than its owner can read it."""
-        if private and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise KeyringError("others can read the key file: chmod 600 it")
-        try:
-            file = msgspec.json.decode(path.read_bytes(), type=_File)
-            keys = {name: base64.b64decode(text, validate=True) for name, text in file.keys.items()}
-            return cls(file.current, keys, base64.b64decode(file.index, validate=True))
-        except (msgspec.DecodeError, ValueError):  # ValueError: not UTF-8, or not base64
-            raise KeyringError("the key file is not of the form valet-keyring-1 (see deploy/README.md)") from None
+    def load(cls, path: Path, unseal: Callable[[KmsFile], PlainFile] | None = None) -> "Keyring":
+        """Read a key file; `unseal` opens one whose keys AWS KMS has encrypted.
+
+        Raises KeyringError if it is unusable or others can read it, OSError if it cannot be read at all.
+        """
+        return cls.of(keyfile.read(path), unseal)
+
+    @classmethod
+    def of(cls, file: KeyFile, unseal: Callable[[KmsFile], PlainFile] | None = None) -> "Keyring":
+        """The keys of a key file. Raises KeyringError."""
+        if isinstance(file, KmsFile):
+            if unseal is None:
+                raise KeyringError("the key file's keys are encrypted by AWS KMS, and nothing here asks it")
+            file = unseal(file)
+        keys = {name: keyfile.decoded(text) for name, text in file.keys.items()}
+        return cls(file.current, keys, keyfile.decoded(file.index), file.made)
 
     def wrap(self, data_key: bytes, owner: str) -> Wrapped:
         """The data key under the current master key, bound to its owner."""
@@ -94,4 +104,12 @@ class Keyring:
 
     def derive(self, purpose: str) -> bytes:
         """A 32-byte secret for one purpose (HKDF-SHA256, RFC 5869), the same on every replica."""
-        return HKDF(hashes.SHA256(), 32, salt=None, info=f"valet/{purpose}".encode()).derive(self._index)
+        return HKDF(hashes.SHA256(), SIZE, salt=None, info=f"valet/{purpose}".encode()).derive(self._index)
+
+    def refuse_other(self, newer: "Keyring") -> None:
+        """Raise KeyringError if `newer` is not these keys a little later, but others under the same names."""
+        if not hmac.compare_digest(self._index, newer._index):
+            raise KeyringError("the key file has another index: it is not this service's, or not this installation's")
+        for name in self.known & newer.known:
+            if not hmac.compare_digest(self._keys[name], newer._keys[name]):
+                raise KeyringError(f"the key file has another master key under the name {name}: put the old one back")

@@ -1,7 +1,8 @@
 """The vault: one data key per owner (a person, a connection), kept apart from the data; seal and open bound to a place.
 
 AES-256-GCM. The additional authenticated data names collection, document, field, key and version, so a ciphertext that was moved,
-swapped or rolled back does not open. Destroying the key destroys all it sealed, in backups too.
+swapped or rolled back does not open. Destroying the key destroys all it sealed, wherever
+that was copied without the key.
 """
 
 import os
@@ -53,6 +54,14 @@ class KeyStore(Protocol):
 
     def remove(self, owner: str) -> bool: ...
 
+    def remove_all(self, owners: Sequence[str]) -> int:
+        """Destroy the keys of all these; how many there were."""
+        ...
+
+    def retire(self, owners: Sequence[str]) -> None:
+        """Mark keys that may not be needed any more: destroyed later, unless they are read before."""
+        ...
+
 
 class Vault:
     """Seals and opens, and keeps the data keys of many owners at hand."""
@@ -94,6 +103,20 @@ class Vault:
         """Destroy the owner's key for good; false if there was none."""
         self._cache.pop(owner, None)
         return self._store.remove(owner)
+
+    def stored(self, owners: Sequence[str]) -> list[str]:
+        """Those owners that have a key in the store, whatever is remembered here."""
+        return list(self._store.get(owners))
+
+    def destroy_all(self, owners: Sequence[str]) -> int:
+        """Destroy these owners' keys for good; how many there were."""
+        for owner in owners:
+            self._cache.pop(owner, None)
+        return self._store.remove_all(owners)
+
+    def retire(self, owners: Sequence[str]) -> None:
+        """Say that these owners' keys may not be needed any more. What is kept with them stays readable."""
+        self._store.retire(owners)
 
     def _cached(self, owner: str) -> DataKey | None:
         entry = self._cache.get(owner)

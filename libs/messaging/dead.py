@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import cast
 
 import msgspec
 
@@ -16,10 +16,11 @@ from libs.contracts import codec
 from libs.contracts.events import REQUESTS, Event
 from libs.contracts.reasons import Reason
 from libs.crypto.errors import SealBroken
-from libs.messaging import topology
+from libs.messaging import topology, waiting
 from libs.messaging.delivery import Incoming, Malformed
 from libs.messaging.intake import Raw, Unfit
 from libs.messaging.publisher import Outgoing
+from libs.messaging.sealer import Sealer
 
 MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}")
 CONTENT_TYPE = "application/vnd.valet.dead-letter+json"
@@ -28,18 +29,11 @@ NOT_KEPT = frozenset({Reason.TOO_LARGE, Reason.WRONG_ROUTE, Reason.FOREIGN_SOURC
 UNREADABLE = Unfit(Reason.SEAL_UNREADABLE)
 
 
-class Sealer(Protocol):
-    """Seals a message for its own service, and opens it again; `open` raises SealBroken."""
-
-    def seal(self, body: bytes) -> bytes: ...
-
-    def open(self, sealed: bytes) -> bytes: ...
-
-
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A dead letter. `at` is epoch milliseconds; `body` is the event in the clear, `sealed` the message under the service's key.
 
-    `letter` is its own name, by which operators call it; `id`, `source` and `type` are the event's.
+    `letter` is its own name, by which operators call it; `id`, `source` and `type` are the event's; `user` is its sender's name
+    at the broker, where the broker vouched for it.
     """
 
     queue: str
@@ -51,6 +45,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
     source: str | None = None
     type: str | None = None
+    user: str | None = None
     content_type: str | None = None
     body: str | None = None
     sealed: bytes | None = None
@@ -77,6 +72,7 @@ def letter(
         id=before.id if before else item.id,
         source=before.source if before else item.source,
         type=before.type if before else item.type,
+        user=before.user if before else message.user,
         content_type=codec.STRUCTURED if body else kind if sealed else None,
         body=body,
         sealed=sealed,
@@ -115,9 +111,9 @@ def replayed(message: Raw) -> DeadLetter | None:
 
 
 def opened(message: Raw, sealer: Sealer | None) -> Raw | None:
-    """The message, and of a replayed letter the one that was sealed in it. None if that cannot be opened here."""
+    """The message, and of one that waited sealed or of a replayed letter the one in it. None if that cannot be opened here."""
     if message.content_type != CONTENT_TYPE:
-        return message
+        return waiting.opened(message, sealer)
     dead = replayed(message)
     if dead is None or dead.sealed is None or sealer is None:
         return None
@@ -125,10 +121,11 @@ def opened(message: Raw, sealer: Sealer | None) -> Raw | None:
         body = sealer.open(dead.sealed)
     except SealBroken:
         return None
-    return replace(message, body=body, content_type=dead.content_type, headers={**message.headers, **_attributes(dead)})
+    headers = {**message.headers, **attributes(dead)}
+    return replace(message, body=body, content_type=dead.content_type, headers=headers, user=dead.user)
 
 
-def _attributes(dead: DeadLetter) -> dict[str, str]:
+def attributes(dead: DeadLetter) -> dict[str, str]:
     """The event's attributes as headers, where it came in binary mode: they were not in its body."""
     known = {"ce-id": dead.id, "ce-source": dead.source, "ce-type": dead.type}
     if dead.content_type == codec.STRUCTURED or not all(known.values()):

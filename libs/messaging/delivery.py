@@ -23,7 +23,8 @@ D = TypeVar("D", bound=Event | Malformed)
 
 @dataclass(frozen=True, slots=True)
 class Incoming(Generic[D]):
-    """One event as it came in. `attempt` counts from 1; `first_seen` is when Valet first saw it (UTC)."""
+    """One event as it came in. `attempt` counts from 1; `first_seen` is when Valet first saw it (UTC). `user` is its sender's
+    name at the broker, where the sender let the broker vouch for it (https://www.rabbitmq.com/docs/validated-user-id)."""
 
     id: str
     source: str
@@ -33,6 +34,7 @@ class Incoming(Generic[D]):
     first_seen: datetime
     time: datetime | None = None
     traceparent: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

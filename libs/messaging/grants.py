@@ -53,6 +53,8 @@ class CachedGrants:
         self._kept.pop(host, None)
         if rejected is not None:
             self._rejected.setdefault(host, {})[rejected.connection] = rejected.version
+            while len(self._rejected) > MOST:  # while auth is away; who is forgotten is refused once more
+                self._rejected.pop(next(iter(self._rejected)))
 
     def _fresh(self, host: str) -> HostAccess | None:
         until, access = self._kept.get(host, (0.0, None))

@@ -1,5 +1,6 @@
 """From a raw message to an event, or to a dead letter. Nothing is inflated, unpickled or logged here."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ DEATHS = "x-death"
 """Where a message lay before the broker itself passed it on, newest first; only the broker writes it, and nobody can take it off
 (https://www.rabbitmq.com/docs/dlx#effects)."""
 DELAYS = frozenset((rung.queue, rung.exchange) for rung in topology.LADDER)
+TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 MOST_ATTEMPTS = 1_000_000
 """Counting stops here: the header is anybody's to write, and must still fit when one is added."""
 
@@ -119,7 +121,8 @@ def read(
         attempt=message.attempt,
         first_seen=message.first_seen,
         time=envelope.time,
-        traceparent=envelope.traceparent,
+        traceparent=_trace(envelope.traceparent),
+        user=message.user,
     )
 
 
@@ -165,6 +168,12 @@ def _only_waited(headers: Mapping[str, Any]) -> bool:
     return isinstance(deaths, list) and all(
         isinstance(death, dict) and (str(death.get("queue")), str(death.get("exchange"))) in DELAYS for death in deaths
     )
+
+
+def _trace(text: str | None) -> str | None:
+    """The trace to carry on. What is none is left out: it goes into every event that follows, so it must not be anybody's name
+    (https://www.w3.org/TR/trace-context/#traceparent-header, 3.2.2)."""
+    return text if text and TRACE.fullmatch(text) else None
 
 
 def _data(envelope: codec.Envelope) -> Event | Malformed:

@@ -3,24 +3,30 @@
 A letter is looked at by taking it without acknowledging it. When the connection ends, for whatever reason, the broker puts
 back all that was not acknowledged: a command that dies half way loses nothing. It puts them behind those that were not taken,
 so all are taken, whatever is shown of them.
+
+Letters that somebody has in hand nobody else sees. So that an erasure overlooks none, only one at a time has a service's: whoever
+declares the exclusive queue that stands for them, which goes with its connection.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
-from amqp import Channel, Message
-from amqp.exceptions import NotFound
+from amqp import Channel, Connection, Message
+from amqp.exceptions import NotFound, ResourceLocked
 
 from libs.messaging import dead, intake, topology
 from libs.messaging.errors import BusUnavailable, Unroutable
-from libs.messaging.link import CLOSED, TROUBLE, Link
+from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
 
 MOST = 10_000
 """So many of a service's letters are looked at, at most; those behind them come in front by that."""
+TURN = 15.0
+"""Seconds that one waits for letters that somebody else has in hand."""
 HANDLE = 8
 """Characters of a letter's name that are shown, unless more are needed to tell it from another."""
 
@@ -57,6 +63,8 @@ class Taken:
 
 
 Wanted = Callable[[Found], bool]
+Judge = Callable[[Found, bytes], bool]
+"""Whether a letter, given with its whole body, is to be destroyed."""
 
 
 class Letters:
@@ -104,6 +112,22 @@ class Letters:
             channel.basic_ack(found.tag)
             yield found
 
+    def sift(self, unwanted: Judge, before: Callable[[], None]) -> int:
+        """Look at every letter, and destroy the unwanted ones; how many these were. The others stay, in their order.
+
+        When all were looked at, and before the first is destroyed, `before` is called; what it raises, goes through, and then
+        nothing is destroyed. Raises BusUnavailable.
+        """
+        with self._channel() as channel:
+            taken = (one for service in self._services for one in _messages(channel, service, None))
+            tags = [found.tag for found, body in taken if unwanted(found, body)]
+            if tags:
+                before()
+            for tag in tags:
+                channel.basic_ack(tag)
+            channel.basic_qos(0, 0, False)  # answered only after what was acknowledged before it
+        return len(tags)
+
     def _each(self, wanted: Wanted) -> Iterator[tuple[Channel, Found]]:
         with self._channel() as channel:
             for service in self._services:
@@ -125,16 +149,10 @@ class Letters:
 
     @contextmanager
     def _channel(self) -> Iterator[Channel]:
-        connection = self._link.open()
-        try:
-            channel: Channel = connection.connection.channel()
-            channel.auto_decode = False
+        with self._link.channel() as channel:
+            for service in self._services:
+                _take_turn(channel.connection, service)
             yield channel
-        except TROUBLE as error:
-            raise BusUnavailable(type(error).__name__) from None
-        finally:
-            with suppress(*CLOSED):
-                connection.release()
 
 
 def handles(names: Sequence[str]) -> dict[str, str]:
@@ -144,20 +162,27 @@ def handles(names: Sequence[str]) -> dict[str, str]:
 
 
 def _taken(channel: Channel, service: str) -> Iterator[Found]:
-    """Take up to MOST, all unacknowledged. An absent queue has none.
+    """Take up to MOST, all unacknowledged."""
+    for found, _ in _messages(channel, service, MOST):
+        yield found
+
+
+def _messages(channel: Channel, service: str, most: int | None) -> Iterator[tuple[Found, bytes]]:
+    """Take letters, all unacknowledged, with their whole bodies. An absent queue has none.
 
     Only of those that are there at the beginning: a replayed message that fails at once is a new letter, not to be taken again.
     """
     queue = topology.dead_queue(service)
-    for _ in range(min(MOST, _waiting(channel, queue))):
+    there = _waiting(channel, queue)
+    for _ in range(there if most is None else min(most, there)):
         message = channel.basic_get(queue)
         if message is None:
             return
-        yield _found(service, message)
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        yield _found(service, message, body), body
 
 
-def _found(service: str, message: Message) -> Found:
-    body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+def _found(service: str, message: Message, body: bytes) -> Found:
     try:
         letter = msgspec.json.decode(body, type=dead.DeadLetter)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -173,6 +198,28 @@ def _came_rightly(message: Message, service: str) -> bool:
     where, headers = message.delivery_info or {}, message.properties.get("application_headers") or {}
     route = where.get("exchange"), where.get("routing_key")
     return route == (topology.LETTERS, service) and intake.DEATHS not in headers
+
+
+def _take_turn(connection: Connection, service: str) -> None:
+    """Have a service's letters in hand for as long as the connection lasts. Raises BusUnavailable if somebody else keeps them."""
+    deadline = time.monotonic() + TURN
+    while True:
+        probe = connection.channel()
+        try:
+            probe.queue_declare(topology.letters_in_hand(service), exclusive=True, auto_delete=False)
+        except ResourceLocked:  # the broker has closed the channel with that answer
+            if time.monotonic() > deadline:
+                raise BusUnavailable("somebody else has the letters in hand") from None
+            time.sleep(0.1)
+        else:
+            probe.close()
+            return
+
+
+def waiting(link: Link, queues: Sequence[str]) -> dict[str, int]:
+    """How many messages lie ready in each of these queues; looking needs no rights. Raises BusUnavailable."""
+    with link.channel() as channel:
+        return {queue: _waiting(channel, queue) for queue in queues}
 
 
 def _waiting(channel: Channel, queue: str) -> int:

@@ -3,11 +3,13 @@
 import select
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import amqp
+from amqp import Channel
 from kombu import Connection
 
 from libs.config.settings import Settings
@@ -80,6 +82,20 @@ class Link:
             connection.release()
             raise BusUnavailable(type(error).__name__) from None
         return connection
+
+    @contextmanager
+    def channel(self) -> Iterator[Channel]:
+        """A channel on a connection of its own, which ends with it. Raises BusUnavailable for any trouble with the bus."""
+        connection = self.open()
+        try:
+            channel: Channel = connection.connection.channel()
+            channel.auto_decode = False
+            yield channel
+        except TROUBLE as error:
+            raise BusUnavailable(type(error).__name__) from None
+        finally:
+            with suppress(*CLOSED):
+                connection.release()
 
     def _tls(self) -> dict[str, Any]:
         # Without server_hostname py-amqp takes any name for right.

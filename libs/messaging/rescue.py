@@ -12,6 +12,7 @@ from libs.contracts.reasons import Reason
 from libs.messaging import dead, intake, topology
 from libs.messaging.intake import Raw
 from libs.messaging.publisher import Outgoing, Publisher
+from libs.messaging.sealer import Sealer
 from libs.messaging.session import Settled
 from libs.messaging.work import note_letter, sent_in_the_end
 
@@ -26,7 +27,7 @@ class Rescue:
         source: topology.GivenUp,
         queues: Mapping[str, topology.Queue],
         publisher: Publisher,
-        sealer: Callable[[], dead.Sealer | None],
+        sealer: Callable[[], Sealer | None],
         stopping: Callable[[], bool],
     ) -> None:
         self._source = source

@@ -2,22 +2,24 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import eventlet
 from nameko.extensions import DependencyProvider
+from pymongo.database import Database
 
 from libs.config.settings import Settings, load_or_exit, stop
-from libs.crypto.errors import KeyringError
-from libs.crypto.keyring import Keyring
-from libs.messaging import topology
+from libs.contracts.events import REQUESTS
+from libs.crypto.keyring import MasterKeys
+from libs.messaging import keys, topology
 from libs.messaging.consumer import Consumer
-from libs.messaging.dead import Sealer
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
 from libs.messaging.rescue import Rescue
 from libs.messaging.rpc import Ask
+from libs.messaging.sealer import Sealer
+from libs.mongo.client import Document, connect
+from libs.mongo.maintenance import UNDER_WAY, under_way
 from libs.telemetry import logs
 from libs.telemetry.probes import Probes
 from libs.telemetry.serving import TlsServer
@@ -51,12 +53,16 @@ class Runtime:
                 container._worker_pool.resize(WORKERS)
             return runtime
 
-    def keyring(self) -> Keyring:
-        """The service's master keys. Ends the process, with one line, if they cannot be used."""
-        try:
-            return Keyring.load(self.settings.keyring or Path())
-        except KeyringError as error:
-            stop(f"VALET_KEYRING: {error}")
+    def keyring(self) -> MasterKeys:
+        """The service's master keys, which follow their file. Ends the process, with one line, if they cannot be used."""
+        return keys.keyring(self.service, self.settings)
+
+    def database(self) -> Database[Document]:
+        """The service's own database. Ends the process, with one line, while it is being restored. Raises StoreUnavailable."""
+        database = connect(self.settings, self.service)
+        if under_way(database):
+            stop(UNDER_WAY)
+        return database
 
     def rescue(self) -> Consumer:
         """What takes back whatever the broker gives up of this service's queues."""
@@ -65,6 +71,14 @@ class Runtime:
         consumer = Consumer(Link(self.settings, source.name), source, work, eventlet.spawn, batch=10, in_flight=1)
         self.watch(source.name, lambda: consumer.up)
         return consumer
+
+    def check_keys(self) -> None:
+        """A service that is sent requests must be able to seal them: they may have to wait. Raises TypeError."""
+        open_to = [queue.name for queue in self.queues.values() if not REQUESTS.isdisjoint(queue.types)]
+        if open_to and self.sealer is None:
+            raise TypeError(
+                f"requests come into {', '.join(open_to)}: the service's wiring must set the runtime's sealer"
+            )
 
     def watch(self, name: str, check: Callable[[], bool]) -> None:
         """Have `/ready` ask this too."""
@@ -88,6 +102,7 @@ class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
 
     def start(self) -> None:
         settings = self.runtime.settings
+        self.runtime.check_keys()
         self.probes = TlsServer(Probes(self.runtime.checks), settings.probes_listen, settings)
         self.container.spawn_managed_thread(self.probes.serve, identifier="probes")
         if self.runtime.queues:

@@ -16,6 +16,10 @@ from libs.messaging.intake import Raw
 from libs.messaging.link import CLOSED, HEARTBEAT, Wire
 
 POLL = 1.0  # seconds; bounds how late a stop or a heartbeat is noticed
+MOST_BYTES = 16 * 1024 * 1024
+"""Bodies in hand, of one queue. The prefetch counts messages, however large each is, so beyond this nothing more is read from
+the socket: TCP makes the broker wait."""
+BREATH = 0.05  # seconds; how soon reading goes on once there is room
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Session:
         self._suspects: deque[Raw] = deque()
         self._unacknowledged: deque[int] = deque()
         self._settled: set[int] = set()
+        self._sizes: dict[int, int] = {}
+        self._bytes = 0
         self._write = threading.RLock()
         self.open = True
         self._settled_any = False
@@ -63,16 +69,24 @@ class Session:
         """Whether the connection was good for something: work was done over it, or it lasted."""
         return self._settled_any or time.monotonic() - self._since > 2 * HEARTBEAT
 
+    @property
+    def heavy(self) -> bool:
+        """Whether what is in hand weighs as much as it may."""
+        return self._bytes >= MOST_BYTES
+
     def read(self, most: int, *, full: bool) -> None:
         """Wait for a message, then take what else is there already. When `full`, no batch can begin: wait in any case."""
         if self._adjust():
+            return
+        if self.heavy:
+            self._pause()
             return
         readable = self._wire.readable(POLL if full or not self._arrived else 0)
         with self._write:
             with suppress(TimeoutError):
                 while readable:
                     self._wire.amqp.drain_events(timeout=0.05)
-                    readable = len(self._arrived) < most and self._wire.readable(0)
+                    readable = len(self._arrived) < most and not self.heavy and self._wire.readable(0)
             self._wire.amqp.heartbeat_tick()
 
     def take(self, most: int, *, alone: bool) -> Sequence[Raw]:
@@ -93,6 +107,7 @@ class Session:
                     self._channel.basic_reject(tag, True)
                     self._unacknowledged.remove(tag)
                 self._settled.update(settled.acknowledge)
+                self._bytes -= sum(self._sizes.pop(tag, 0) for tag in (*settled.acknowledge, *settled.give_back))
                 self._acknowledge()
                 self._settled_any = True
             except CLOSED:
@@ -113,6 +128,13 @@ class Session:
         """Close at once; what is not acknowledged goes back to the queue."""
         self.open = False
         self._wire.cut()
+
+    def _pause(self) -> None:
+        """Read nothing for a moment. The broker's heartbeats lie unread meanwhile: their absence must not end the connection."""
+        with self._write:
+            self._wire.amqp.last_heartbeat_received = time.monotonic()
+            self._wire.amqp.heartbeat_tick()
+        time.sleep(BREATH)
 
     def _adjust(self) -> bool:
         """Take one message at a time, none, or many, by what has arrived. True if that changed."""
@@ -156,6 +178,8 @@ class Session:
     def _deliver(self, message: Message) -> None:
         raw = intake.raw(message)
         self._unacknowledged.append(raw.tag)
+        self._sizes[raw.tag] = len(raw.body)
+        self._bytes += len(raw.body)
         self._trusting = raw.returned < intake.SUSPECT
         (self._arrived if self._trusting else self._suspects).append(raw)
 

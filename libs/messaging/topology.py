@@ -29,6 +29,9 @@ DELIVERY_LIMIT = 20
 """After so many returns the broker itself gives a message up. The consumer acts long before."""
 NEVER = 1_000_000_000
 """A limit that is not reached: without one, RabbitMQ 4 drops a letter that was looked at 20 times."""
+MOST_MESSAGES, MOST_BYTES = 1_000_000, 1024**3
+"""What one queue may hold. The broker's definitions set it as a policy, so that operators can change it in place: a queue's own
+arguments never change. It must be reached before the broker's disk alarm, which stops also those who would empty the queues."""
 
 
 class Source(Protocol):
@@ -146,6 +149,11 @@ class QuestionQueue:
 def dead_queue(service: str) -> str:
     """The name of a service's queue of dead letters."""
     return f"dead-letters.{service}"
+
+
+def letters_in_hand(service: str) -> str:
+    """The exclusive queue of whoever has a service's dead letters in hand. Nothing ever lies in it."""
+    return f"{service}.letters-in-hand"
 
 
 def _stand(channel: Channel, *exchanges: str) -> None:

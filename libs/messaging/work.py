@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from libs.contracts.events import Event
 from libs.contracts.reasons import Reason
-from libs.messaging import dead, intake, topology
+from libs.crypto.errors import KeyringError
+from libs.messaging import dead, intake, topology, waiting
 from libs.messaging.delivery import Done, Handler, Incoming, Malformed, Outcome, Poison, Refuse, Retry
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.intake import Raw, Unfit
 from libs.messaging.publisher import Outgoing, Publisher
-from libs.messaging.retry import PATIENT, Delay, RetryPolicy
+from libs.messaging.retry import PATIENT, RetryPolicy
+from libs.messaging.sealer import Sealer
 from libs.messaging.session import Settled
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
@@ -28,7 +29,7 @@ class Rules:
     policy: RetryPolicy = PATIENT
     max_bytes: int = 262_144
     hand_over_malformed: bool = False
-    sealer: Callable[[], dead.Sealer | None] = field(default=lambda: None, repr=False)
+    sealer: Callable[[], Sealer | None] = field(default=lambda: None, repr=False)
 
 
 class Worker:
@@ -71,7 +72,7 @@ class Worker:
 
     def _read(self, raw: Raw) -> Item | Unfit:
         rules = self._rules
-        if raw.content_type == dead.CONTENT_TYPE:
+        if raw.content_type in (dead.CONTENT_TYPE, waiting.CONTENT_TYPE):
             return dead.UNREADABLE
         return intake.read(raw, self._queue, rules.max_bytes, hand_over_malformed=rules.hand_over_malformed)
 
@@ -85,7 +86,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, no event is lost for it
             logger().error("handler failed", queue=self._queue.name, events=len(items), error=error)
             if len(items) == 1:
-                return [Retry(Reason.HANDLER_FAILED)]
+                return [Retry(_why(error))]
             return [outcome for item in items for outcome in self._answers([item])]
         return outcomes
 
@@ -100,7 +101,7 @@ class Worker:
                 if delay is None:
                     return self._dead(raw, item, Reason.ATTEMPTS_EXHAUSTED)
                 metrics.EVENTS_RETRIED.labels(self._queue.name, reason.value).inc()
-                return _later(self._queue, raw, delay)
+                return waiting.put_off(self._queue, raw, item, delay, self._rules.sealer())
             case Poison(reason):
                 return self._dead(raw, item, reason)
 
@@ -157,22 +158,10 @@ def _key(item: Item | Unfit, raw: Raw) -> tuple[str | None, str | None, str | No
     return item.source, item.id, item.type, raw.body
 
 
+def _why(error: Exception) -> Reason:
+    """A master key that is not known here yet comes with the next look at the key file: soon, so it is not put off for long."""
+    return Reason.SERVICE_UNAVAILABLE if isinstance(error, KeyringError) else Reason.HANDLER_FAILED
+
+
 def _fate(item: Item | Unfit, answer: Outcome | None) -> tuple[Item | Unfit, Outcome]:
     return item, Poison(item.reason) if isinstance(item, Unfit) else answer or Retry(Reason.HANDLER_FAILED)
-
-
-def _later(queue: topology.Queue, raw: Raw, delay: Delay) -> Outgoing:
-    # Texts alone: of a stranger's other headers not all can be sent again.
-    kept = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
-    headers: dict[str, Any] = {name: value for name, value in kept.items() if isinstance(value, str)}
-    headers[intake.ATTEMPT] = raw.attempt + 1
-    headers[intake.FIRST_SEEN] = int(raw.first_seen.timestamp() * 1000)
-    return Outgoing(
-        delay.rung.exchange,
-        queue.name,
-        raw.body,
-        raw.content_type or "application/octet-stream",
-        headers=headers,
-        expiration=delay.milliseconds,
-        mandatory=True,
-    )

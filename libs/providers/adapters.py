@@ -54,10 +54,10 @@ class Guarded:
         with self._guard(token):
             return self._calendar.put(token, calendar, entry)
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
+    def remove(self, token: str, calendar: str, entry: Entry, *, for_good: bool = False) -> bool:
         """See the port."""
         with self._guard(token):
-            return self._calendar.remove(token, calendar, entry)
+            return self._calendar.remove(token, calendar, entry, for_good=for_good)
 
     def look(self, token: str, calendar: str, entry: Entry) -> Sighting | None:
         """See the port."""

@@ -155,6 +155,9 @@ MICROSOFT: Final[dict[str, Rule]] = {
         headers=_GRAPH_PREFER,
     ),
     "events.delete": Rule("DELETE", "microsoft_graph_url", rf"/me/events/{SEGMENT}", headers=_GRAPH_PREFER),
+    "events.purge": Rule(
+        "POST", "microsoft_graph_url", rf"/me/events/{SEGMENT}/permanentDelete", headers=_GRAPH_PREFER
+    ),
 }
 
 RULES: Final[dict[Provider, dict[str, Rule]]] = {"google": GOOGLE, "microsoft": MICROSOFT}

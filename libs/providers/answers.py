@@ -1,14 +1,14 @@
 """What came back from a provider, and how to read it."""
 
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
 
-from libs.providers.errors import Unreachable
+from libs.providers.errors import ProviderError, Refused, Unreachable
 
 T = TypeVar("T")
 LONGEST_PAUSE = 86_400.0
@@ -52,3 +52,13 @@ def emptied(answer: Answer) -> None:
     """Check the answer to a good delete: it has no body. Raises Unreachable: a body comes from somebody else on the way."""
     if answer.body:
         raise Unreachable("unreadable-answer")
+
+
+def passed(answer: Answer, failure: Callable[[Answer], ProviderError]) -> bool:
+    """Whether the provider did it; false if it will not. Raises what else `failure` makes of the answer: that passes."""
+    if answer.status // 100 == 2:
+        return True
+    error = failure(answer)
+    if isinstance(error, Refused):
+        return False
+    raise error

@@ -21,7 +21,7 @@ from libs.contracts.events import Provider
 from libs.providers.allowlist import RULES, Rule
 from libs.providers.answers import Answer
 from libs.providers.errors import EgressRefused, Unreachable
-from libs.providers.transport import DEADLINE, new_session
+from libs.providers.transport import new_session, until
 from libs.telemetry.metrics import EGRESS_REFUSED, PROVIDER_REQUESTS, PROVIDER_SECONDS
 
 LARGEST_ANSWER = 2 * 1024 * 1024
@@ -123,21 +123,19 @@ class Door:
         return next((name for name, fine in checks if not fine), None)
 
     def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:
-        marker = DEADLINE.set(deadline)
+        left = deadline - time.monotonic()
         try:
-            left = deadline - time.monotonic()
-            response = self._session.send(
-                request,
-                stream=True,
-                allow_redirects=False,
-                timeout=(min(self._settings.connect_timeout, left), left),
-            )
-            with closing(response):
-                return _read(response)
+            with until(deadline):
+                response = self._session.send(
+                    request,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(min(self._settings.connect_timeout, left), left),
+                )
+                with closing(response):
+                    return _read(response)
         except (RequestException, HTTPError, TimeoutError, OSError) as error:
             raise Unreachable(_label(error)) from None
-        finally:
-            DEADLINE.reset(marker)
 
 
 def _read(response: requests.Response) -> Answer:
@@ -200,7 +198,7 @@ def _body_allowed(rule: Rule, body: str | bytes | Any | None) -> bool:
         return False
     try:
         names = _form_names(body) if rule.body == "form" else set(_names(json.loads(body)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return names <= rule.fields
 

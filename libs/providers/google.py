@@ -4,7 +4,9 @@ Sources: developers.google.com/workspace/calendar/api/v3/reference (freebusy/que
 """
 
 import hashlib
+import html
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,7 +14,7 @@ from urllib.parse import quote
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers.allowlist import EVENT_FIELDS
-from libs.providers.answers import Answer, decode, emptied
+from libs.providers.answers import Answer, decode, emptied, passed
 from libs.providers.egress import NO_CONNECTION, Door
 from libs.providers.errors import CalendarNotFound, DeletedByHost, ForeignEntry, Unreachable
 from libs.providers.google_wire import Event, FreeBusy, FreeBusyCalendar, failure
@@ -23,6 +25,9 @@ MOST_CALENDARS: Final = 50
 LONGEST_WINDOW: Final = timedelta(days=60)
 GONE: Final = frozenset({404, 410})
 NOT_FOUND: Final = "calendar-not-found"
+
+LONGEST_TEXT: Final = 8192
+"""Characters of a description that Google is known to take; more could have the whole entry refused."""
 
 
 class GoogleCalendar:
@@ -76,14 +81,16 @@ class GoogleCalendar:
         """See the port. Nothing to do, since there are no duplicates here."""
         return False
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
-        """See the port. 404 and 410 mean that it is done already."""
+    def remove(self, token: str, calendar: str, entry: Entry, *, for_good: bool = False) -> bool:
+        """See the port. 404 and 410 mean that it is done already. What is deleted lies in the bin for about 30 days."""
         try:
             standing = self._standing(token, calendar, entry)
         except DeletedByHost:
             return False
         if standing is None:
             return False
+        if for_good:
+            self._empty(token, calendar, entry)
         url = self._event_url(calendar, entry.event_id)
         answer = self._door.ask("google", "events.delete", url, token=token, query={"sendUpdates": "none"})
         if answer.status in GONE:
@@ -150,6 +157,13 @@ class GoogleCalendar:
             _ours(decode(_good(answer), Event), entry)
         return Placed(entry.event_id, created)
 
+    def _empty(self, token: str, calendar: str, entry: Entry) -> None:
+        """Take title and text out of our own entry. Where Google will not have it so, it is deleted all the same."""
+        query = {"sendUpdates": "none", "fields": EVENT_FIELDS}
+        url = self._event_url(calendar, entry.event_id)
+        body = _texts(replace(entry, title="", description=""))
+        passed(self._door.ask("google", "events.patch", url, token=token, query=query, body=body), failure)
+
     def _events_url(self, calendar: str) -> str:
         return f"{self._url}/calendars/{quote(calendar, safe='')}/events"
 
@@ -188,10 +202,25 @@ def _body(entry: Entry) -> dict[str, Any]:
     return {
         "start": {"dateTime": _rfc3339(entry.start)},
         "end": {"dateTime": _rfc3339(entry.end)},
+        **_texts(entry),
+    }
+
+
+def _texts(entry: Entry) -> dict[str, Any]:
+    return {
         "summary": entry.title,
-        "description": entry.description,
+        "description": _as_html(entry.description),
         "extendedProperties": {"private": {"valetBooking": entry.mark, "valetText": _text_digest(entry)}},
     }
+
+
+def _as_html(text: str) -> str:
+    """Plain text as Google shows it: a description "can contain HTML", and what a stranger wrote must not become any.
+
+    Source: developers.google.com/workspace/calendar/api/v3/reference/events. At most LONGEST_TEXT characters long.
+    """
+    escaped = html.escape(text, quote=False)
+    return escaped if len(escaped) <= LONGEST_TEXT else html.escape(text[: LONGEST_TEXT // len("&amp;")], quote=False)
 
 
 def _change(entry: Entry) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers.allowlist import MARK_FILTER, MARK_PROPERTY
-from libs.providers.answers import Answer, decode, emptied
+from libs.providers.answers import Answer, decode, emptied, passed
 from libs.providers.egress import NO_CONNECTION, Door
 from libs.providers.errors import CalendarNotFound, DeletedByHost, Unreachable
 from libs.providers.microsoft_wire import NOT_BUSY, Found, FoundList, Made, View, Views, failure
@@ -25,6 +25,7 @@ PRIMARY: Final = "primary"
 
 PAGE: Final = 200
 MOST_PAGES: Final = 50
+NOT_IMPLEMENTED: Final = 501
 MOST_FOUND: Final = 50
 """Entries with one mark that are seen at once; should there be more, the next look sees the rest."""
 
@@ -60,9 +61,10 @@ class MicrosoftCalendar:
         itself, *extras = standing
         return Sighting(itself.id, itself.start.instant, itself.end.instant, tuple(extra.id for extra in extras))
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
+    def remove(self, token: str, calendar: str, entry: Entry, *, for_good: bool = False) -> bool:
         """See the port. Only what carries our mark is found, so nothing else can be removed."""
-        removed = [self._delete(token, found.id) for found in self._found(token, calendar, entry)]
+        take = self._purge if for_good else self._delete
+        removed = [take(token, found.id) for found in self._found(token, calendar, entry)]
         return any(removed)
 
     def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:
@@ -117,6 +119,20 @@ class MicrosoftCalendar:
         if answer.status in (404, 410):
             return False
         emptied(_good(answer))
+        return True
+
+    def _purge(self, token: str, remote_id: str) -> bool:
+        """Past the Deleted Items, and without title and text, since administrators can still recover it for some days.
+
+        Not every cloud has permanentDelete (https://learn.microsoft.com/graph/api/event-permanentdelete); then it is deleted.
+        """
+        texts = {"subject": "", "body": {"contentType": "text", "content": ""}}
+        url = self._event_url(remote_id)
+        passed(self._door.ask("microsoft", "events.patch", url, token=token, body=texts), failure)
+        answer = self._door.ask("microsoft", "events.purge", f"{url}/permanentDelete", token=token)
+        if answer.status == NOT_IMPLEMENTED or not passed(answer, failure):
+            return self._delete(token, remote_id)
+        emptied(answer)
         return True
 
     def _create(self, token: str, calendar: str, entry: Entry) -> Placed:

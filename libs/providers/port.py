@@ -86,8 +86,8 @@ class Calendar(Protocol):
 
     Every method raises errors of `libs.providers.errors` only, and after an unclear outcome (Unreachable) the same call may be
     made again: it ends as if it had been made once. Each exchange with the provider has the provider time-out as its total
-    deadline; `put` makes at most four exchanges, `look` two, `remove` and `discard` one and one per entry removed, `busy` one
-    per page or window.
+    deadline; `put` makes at most four exchanges, `look` two, `remove` and `discard` one and one per entry removed (for good:
+    three), `busy` one per page or window.
 
     Where several entries carry the mark (Microsoft, should a create ever double), the entry itself is the one with
     `entry.remote_id`, or else the one with the lowest id: whoever asks, and whenever, means the same one.
@@ -121,9 +121,10 @@ class Calendar(Protocol):
         """
         ...
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
+    def remove(self, token: str, calendar: str, entry: Entry, *, for_good: bool = False) -> bool:
         """Make the entry and its duplicates be gone; false if they were gone already. Removes only what carries our mark.
 
-        Raises ForeignEntry if something that is not ours has its id.
+        Providers keep what is deleted in a bin for a while. With `for_good` its title and text are taken out first, and it does
+        not go through a bin that can be passed by. Raises ForeignEntry if something that is not ours has its id.
         """
         ...

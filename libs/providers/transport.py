@@ -1,19 +1,24 @@
 """HTTPS with one deadline for the whole exchange: status line, headers and body, not each read by itself.
 
 The time-outs of `requests` count from one byte to the next, so an answer of one byte a second would never end. Here every
-read from the socket is given what is left until the deadline. Works with plain threads and under eventlet's monkey patch,
-since it leans on `settimeout` alone.
+read from the socket is given what is left until the deadline. With plain threads that is all: OpenSSL's own calls keep it for
+a whole handshake or record. Under eventlet's monkey patch they start counting anew with every few bytes, so a timer ends the
+exchange as well.
 """
 
 import http.client
 import io
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
 
+import eventlet
 import requests
+from eventlet.patcher import is_monkey_patched
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from urllib3 import HTTPSConnectionPool, PoolManager
@@ -21,6 +26,20 @@ from urllib3.connection import HTTPSConnection
 
 DEADLINE: ContextVar[float] = ContextVar("valet_provider_deadline")
 """The monotonic instant (seconds) at which the current exchange must be over."""
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """One exchange, over by this monotonic instant (seconds). What is still under way then gets a TimeoutError."""
+    marker = DEADLINE.set(deadline)
+    left = max(0.0, deadline - time.monotonic())
+    timer = eventlet.Timeout(left, TimeoutError("deadline")) if is_monkey_patched("socket") else None
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+        DEADLINE.reset(marker)
 
 
 class _DeadlineReader(io.RawIOBase):

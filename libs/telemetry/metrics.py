@@ -50,10 +50,27 @@ RECONCILED = Counter(
 CHANGES = Counter(
     "valet_booking_changes_total", "Cancellations and moves, by what became of them.", ["type", "outcome"]
 )
+RETENTION_OVERDUE = Gauge(
+    "valet_retention_overdue_bookings",
+    "Documents kept for longer than VALET_RETENTION_DAYS; at most 100,000 are counted.",
+)
+RETENTION_OVERDUE_SECONDS = Gauge(
+    "valet_retention_overdue_seconds", "How long ago the oldest of them should have been forgotten."
+)
 REJECTED = Counter("valet_bookings_rejected_total", "Bookings rejected, by reason.", ["reason"])
 SEAL_BROKEN = Counter(
     "valet_seal_broken_total", "Ciphertexts that did not open in their place: tampering, or a lost key."
 )
+KEYRING_UNUSABLE = Gauge(
+    "valet_keyring_unusable", "1 while the key file cannot be used and the master keys read before are used on."
+)
+KEYRING_INFO = Gauge("valet_keyring_info", "1 for the master key that new data keys are wrapped with.", ["current"])
+DATA_KEYS_UNREADABLE = Counter(
+    "valet_data_keys_unreadable_total", "Data keys that could not be unwrapped: no such master key, or a wrong one."
+)
+ERASURES_OPEN = Gauge("valet_erasures_open", "Erasures that are not finished.")
+ERASURE_OLDEST = Gauge("valet_erasure_oldest_seconds", "Time since the oldest open erasure was asked for.")
+ERASURES_FINISHED = Counter("valet_erasures_finished_total", "Erasures finished.")
 CALENDARS_UNREADABLE = Counter(
     "valet_calendars_unreadable_total", "Calendars that could not be read, by provider and why.", ["provider", "why"]
 )

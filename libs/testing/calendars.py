@@ -120,6 +120,12 @@ class CalendarDouble:
         with self._lock:
             return [replace(s) for s in self._calendars[calendar].values() if s.mark and not s.deleted]
 
+    def in_bin(self, calendar: str) -> list[str]:
+        """Titles and texts of what was Valet's and is deleted."""
+        with self._lock:
+            gone = [s for s in self._calendars[calendar].values() if s.mark and s.deleted]
+            return [text for s in gone for text in (s.title, s.description) if text]
+
     def outsiders(self, calendar: str) -> list[tuple[datetime, datetime]]:
         """Start and end of what is not Valet's."""
         with self._lock:
@@ -153,12 +159,14 @@ class CalendarDouble:
             span = self._calendars[calendar][name].span
             return Sighting(name, span.start, span.end, tuple(extras))
 
-    def remove(self, token: str, calendar: str, entry: Entry) -> bool:
+    def remove(self, token: str, calendar: str, entry: Entry, *, for_good: bool = False) -> bool:
         """See the port."""
         with self._call("remove", token, calendar):
             names = self._found(token, calendar, entry)
             for name in names:
                 self._calendars[calendar][name].deleted = True
+                if for_good:
+                    self._calendars[calendar][name].title = self._calendars[calendar][name].description = ""
             return bool(names)
 
     def discard(self, token: str, calendar: str, entry: Entry, remote_id: str) -> bool:

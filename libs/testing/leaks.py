@@ -11,6 +11,7 @@ import structlog
 
 from libs.contracts import codec
 from libs.contracts.events import TYPES
+from libs.crypto.letters import LetterSeal
 from libs.messaging import intake, topology
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.intake import Raw
@@ -19,7 +20,9 @@ from libs.messaging.session import Settled
 from libs.messaging.work import Rules, Worker
 from libs.telemetry import logs
 from libs.testing.bus import FlightRecorder
+from libs.testing.keys import keyring
 
+SEAL = LetterSeal(keyring())
 QUEUE = topology.Queue("booking", "a-use-case", tuple(sorted(TYPES)))
 
 
@@ -53,7 +56,7 @@ class LogCapture:
     def worked(self, handler: Callable[[Sequence[Incoming[Any]]], Sequence[Outcome]], items: Sequence[Any]) -> Settled:
         """Give a handler these events the way the service does, failures included."""
         bodies = {f"{at}".encode(): item for at, item in enumerate(items)}
-        worker = Worker(QUEUE, handler, self.publisher, Rules())  # type: ignore[arg-type]  # publishes like a publisher
+        worker = Worker(QUEUE, handler, self.publisher, Rules(sealer=lambda: SEAL))  # type: ignore[arg-type]  # publishes like a publisher
 
         def read(raw: Raw, *_: Any, **__: Any) -> Any:
             return bodies[raw.body]

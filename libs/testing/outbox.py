@@ -22,6 +22,10 @@ class MemoryOutbox(Outage):
         """What a store's write does: add the event to a document's outbox."""
         self._entries.setdefault(document, []).append(event)
 
+    def of(self, document: str) -> Sequence[Pending]:
+        """What waits in a document's outbox."""
+        return list(self._entries.get(document, []))
+
     def waiting(self, now: datetime, older_than: timedelta, most: int) -> Mapping[str, Sequence[Pending]]:
         """See the port: whole documents, the one with the oldest event first."""
         with self.reached():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.contracts.events import HostId
+from libs.crypto.errors import KeyringError
 from libs.mongo.errors import StoreUnavailable
 from libs.telemetry.logs import logger
 from services.auth import choices, domain
@@ -47,7 +48,7 @@ def _tokens(connections: Sequence[Connection], refused: Mapping[str, int], desk:
     def give(connection: Connection) -> Given:
         try:
             return *usable(connection, desk, refused.get(connection.id)), True
-        except StoreUnavailable as error:
+        except (StoreUnavailable, KeyringError) as error:
             logger().warning("token not given", connection=connection.id, error=type(error).__name__)
             return connection, None, False
 

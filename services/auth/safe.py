@@ -46,7 +46,7 @@ class Safe:
         return unseal(self._vault.key(FLOWS), Place("flows", flow, "secrets"), sealed)
 
     def destroy(self, connection: str) -> bool:
-        """Destroy the connection's key, and with it its tokens, in backups too."""
+        """Destroy the connection's key, and with it its tokens."""
         return self._vault.destroy(connection)
 
 

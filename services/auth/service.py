@@ -5,7 +5,9 @@ The pages hosts see (`/connect/…`, `/oauth/…/callback`, `/disconnect/…`) a
 
 from typing import Any
 
+from libs.crypto.rotation import Most
 from libs.messaging.entrypoints import answers, every
+from libs.mongo.errors import StoreUnavailable
 from services.auth import handlers
 from services.auth.canary import TICK
 from services.auth.disconnecting import resume
@@ -49,6 +51,14 @@ class AuthService:
     @answers(handlers.BadQuestion)
     def disconnect_link(self, host: str) -> dict[str, Any]:
         return handlers.disconnect_link(host, self.use.desk)
+
+    @answers(StoreUnavailable)
+    def keys(self) -> dict[str, Any]:
+        return self.use.rotation.status()
+
+    @answers(StoreUnavailable)
+    def rewrap_keys(self, most: Most, after: str = "") -> dict[str, Any]:
+        return self.use.rotation.rewrap(most, after)
 
     @every(seconds=TICK)
     def prove_grants(self) -> None:

@@ -10,10 +10,12 @@ from eventlet import GreenPool
 from libs.config import clock
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
+from libs.crypto.rotation import Rotation
 from libs.crypto.vault import Vault
+from libs.messaging import keys
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
-from libs.mongo.client import answers, connect
+from libs.mongo.client import answers
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
@@ -45,6 +47,7 @@ class Use:
     desk: Desk
     relays: tuple[Relay, ...]
     canary: Canary
+    rotation: Rotation
     settings: Settings
 
 
@@ -66,7 +69,10 @@ class AuthWiring(Wiring):
     def build(self, runtime: Runtime) -> Use:
         settings = runtime.settings
         masters = runtime.keyring()
-        database = connect(settings, runtime.service)
+        database = runtime.database()
+        key_store = MongoKeyStore(database)
+        key_store.ensure_indexes()
+        rotation = keys.rotation(masters, key_store)
         store = MongoAuthStore(database)
         store.ensure_indexes()
         outboxes = MongoOutbox(store.documents), MongoOutbox(store.hosts)
@@ -80,7 +86,7 @@ class AuthWiring(Wiring):
             store=store,
             relay=relay,
             host_relay=host_relay,
-            safe=Safe(Vault(masters, MongoKeyStore(database))),
+            safe=Safe(Vault(masters, key_store)),
             oauth=_providers(settings),
             refreshing=_providers(hasty),
             calendars=calendars(hasty),
@@ -96,7 +102,7 @@ class AuthWiring(Wiring):
         pages = Pages(desk, settings, lambda: runtime.ask("booking", "public_keys"))
         self.server = TlsServer(pages, settings.pages_listen, settings)
         runtime.watch("pages", lambda: self.server.up)
-        return Use(desk, (relay, host_relay), Canary(desk, settings.canary_seconds), settings)
+        return Use(desk, (relay, host_relay), Canary(desk, settings.canary_seconds), rotation, settings)
 
     def start(self) -> None:
         super().start()

@@ -12,7 +12,7 @@ from libs.config.settings import Settings
 from libs.messaging.grants import CachedGrants
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
-from libs.mongo.client import Document, answers, connect
+from libs.mongo.client import Document, answers
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
 from services.availability.agenda import MongoAgenda
@@ -45,7 +45,7 @@ class AvailabilityWiring(Wiring):
 
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
-        database = connect(settings, runtime.service)
+        database = runtime.database()
         book, agenda = MongoAnswerBook(database), MongoAgenda(database)
         book.ensure_indexes()
         agenda.ensure_indexes()

@@ -11,6 +11,7 @@ from libs.mongo.outbox import Sends
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.booking.domain import Booking, Rules, State, Turn
+from services.booking.erasures import ErasureStore
 from services.booking.hosts import HostBook
 from services.booking.invitees import Entrance, Safe
 from services.booking.outgoing import events_of
@@ -32,11 +33,12 @@ class Desk:
     digests: Digests = field(repr=False)
     rules: Rules
     clock: Callable[[], datetime]
+    erasures: ErasureStore
 
 
 def change(before: Booking, after: Booking) -> Change:
     """The step from one version to the next, with its events."""
-    return Change(after, before.version, events_of(after))
+    return Change(after, before.version, events_of(after), before.person if after.person is None else None)
 
 
 def first_each(changes: Iterable[Change | None]) -> list[Change]:
@@ -52,6 +54,8 @@ def write(changes: Sequence[Change], desk: Desk) -> Mapping[str, Write]:
     """Write the changes and tell of them. Why not, by id, of those that were not written. Raises StoreUnavailable."""
     if not changes:
         return {}
+    # Before, so that no crash leaves a key behind that nothing needs; one that is still needed stays in any case.
+    desk.safe.retire({each.leaves for each in changes if each.leaves})
     failed = desk.store.change(changes)
     won = [each for each in changes if each.booking.id not in failed]
     desk.relay.send({each.booking.id: each.events for each in won})

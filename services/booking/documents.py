@@ -13,7 +13,10 @@ from services.booking.claims import Claimant, Span, Terms
 from services.booking.domain import Applied, Asked, Booking, CalendarState, Conflict, Identity, Move, State, Step, Turn
 from services.booking.moves import Refusal
 
-OPTIONAL = ("span", "reason", "claims", "hold_until", "move", "changes", "person", "sealed", "traceparent")
+OPTIONAL = (
+    *("span", "reason", "claims", "hold_until", "move", "changes"),
+    *("person", "sealed", "traceparent", "user", "erasure"),
+)
 
 
 def from_booking(booking: Booking, events: Sequence[Pending]) -> Document:
@@ -42,6 +45,8 @@ def from_booking(booking: Booking, events: Sequence[Pending]) -> Document:
         "person": booking.person,
         "sealed": Binary(booking.sealed) if booking.sealed else None,
         "traceparent": booking.traceparent,
+        "user": booking.user,
+        "erasure": booking.erasure,
     }
     return document | _given(optional)
 
@@ -64,6 +69,8 @@ def to_booking(document: Document) -> Booking:
         person=document.get("person"),
         sealed=bytes(document["sealed"]) if "sealed" in document else None,
         traceparent=document.get("traceparent"),
+        user=document.get("user"),
+        erasure=document.get("erasure"),
         calendar=to_calendar(document["calendar"]) if "calendar" in document else None,
         conflict=_to_conflict(document["conflict"]) if "conflict" in document else None,
     )

@@ -116,6 +116,8 @@ class Conflict:
 class Booking:
     """A booking at one version. `span` is missing where the request named no time that could be read.
 
+    `person` is whose data key `sealed` is under (`libs.crypto.digests.owner`), `user` the broker's name of whoever asked, where
+    that is known, and `erasure` the erasure that this booking is a part of.
     While it moves, `span` is the time it has, `claims` cover that and the one it moves to, and `hold_until` is the move's.
     """
 
@@ -134,6 +136,8 @@ class Booking:
     person: str | None = None
     sealed: bytes | None = field(default=None, repr=False)
     traceparent: str | None = None
+    user: str | None = None
+    erasure: str | None = None
     calendar: CalendarState | None = None
     conflict: Conflict | None = None
 

@@ -10,6 +10,7 @@ from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse
 from libs.mongo.errors import StoreUnavailable
 from libs.telemetry.logs import logger
 from services.booking import life
+from services.booking.admitting import admitted, look_again, note_late
 from services.booking.claiming import Want, claims_for
 from services.booking.desk import LOST_RACE, STORE_AWAY, Desk, change, first_each, tell, write
 from services.booking.domain import Booking, State
@@ -25,7 +26,11 @@ def hold_bookings(batch: Sequence[Request], desk: Desk) -> Sequence[Outcome]:
     """Hold the time of each request, or reject it. The unique index on claims decides between rivals, nothing else."""
     candidates = [candidate(request, desk.entrance, desk.digests, desk.rules, desk.clock()) for request in batch]
     try:
-        standing = _settled(_claimed(_sealed(candidates, desk), desk), desk)
+        came = admitted(batch, candidates, desk)
+        sealed = _sealed(came.candidates, _claimed([each.booking for each in came.candidates], desk), desk)
+        standing = _settled(sealed, desk)
+        note_late(came, standing, desk)
+        _look_after_keys(sealed, standing, desk)
     except StoreUnavailable:
         return [STORE_AWAY] * len(batch)
     return [_outcome(booking) for booking in standing]
@@ -61,11 +66,23 @@ def _outcome(standing: Booking | None) -> Outcome:
     return Refuse(standing.reason) if refused and standing.reason else DONE
 
 
-def _sealed(candidates: Sequence[Candidate], desk: Desk) -> list[Booking]:
-    """The candidates as bookings, personal parts sealed, in their order."""
-    personal = [(c.booking, c.personal) for c in candidates if c.personal is not None]
-    sealed = iter(desk.safe.seal(personal) if personal else [])
-    return [next(sealed) if c.personal is not None else c.booking for c in candidates]
+def _sealed(candidates: Sequence[Candidate], bookings: Sequence[Booking], desk: Desk) -> list[Booking]:
+    """The bookings, in their order, with the personal parts of those that are to be held."""
+    pairs = {
+        at: (booking, c.personal)
+        for at, (booking, c) in enumerate(zip(bookings, candidates, strict=True))
+        if c.personal is not None and booking.state is State.HELD
+    }
+    sealed = dict(zip(pairs, desk.safe.seal(list(pairs.values())) if pairs else [], strict=True))
+    return [sealed.get(at, booking) for at, booking in enumerate(bookings)]
+
+
+def _look_after_keys(sealed: Sequence[Booking], standing: Sequence[Booking | None], desk: Desk) -> None:
+    """Have erasures look at what slipped past them, and let go of keys that were made for nothing."""
+    needed = {booking.person for booking in standing if booking and booking.person}
+    asked = {booking.person for booking in sealed if booking.person}
+    look_again(needed | asked, desk)
+    desk.safe.retire(asked - needed)
 
 
 def _claimed(bookings: Sequence[Booking], desk: Desk) -> list[Booking]:
@@ -136,7 +153,7 @@ def _added(bookings: Sequence[Booking], desk: Desk) -> list[Write | Booking]:
 
 def _rejection(booking: Booking, reason: Reason, desk: Desk) -> Booking:
     rejection = life.rejected(booking.id, booking.request, booking.span, reason, desk.clock())
-    return replace(rejection, traceparent=booking.traceparent)
+    return replace(rejection, traceparent=booking.traceparent, user=booking.user)
 
 
 def _decided(said: HoldApproved | HoldRefused, bookings: Mapping[str, Booking], now: datetime) -> Change | None:

@@ -2,16 +2,15 @@
 
 import re
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from libs.contracts.events import BookingRequested, Invitee, Title
+from libs.contracts.events import Address, BookingRequested, ErasureRequested, Invitee, Title
 from libs.contracts.reasons import Reason
 from libs.crypto import vault
-from libs.crypto.digests import Digests
 from libs.crypto.errors import CryptoError
 from libs.crypto.vault import DataKey, Place, Vault
 from libs.telemetry import metrics
@@ -34,6 +33,18 @@ class Personal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "Personal(…)"
+
+
+class Erased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a sealed request to erase opens to."""
+
+    email: Address
+
+    def __repr__(self) -> str:
+        return "Erased(…)"
+
+
+C = TypeVar("C", Personal, Erased)
 
 
 class Unsealer(Protocol):
@@ -69,9 +80,23 @@ class Entrance:
             raise NotAcceptable(Reason.UNSEALED)
         return _checked(Personal(request.invitee, request.title))  # type: ignore[arg-type]  # not None: see above
 
+    def address(self, request: ErasureRequested) -> str:
+        """Whose data is to be erased. Raises NotAcceptable."""
+        if (request.email is None) == (request.sealed is None):
+            raise NotAcceptable(Reason.MALFORMED_REQUEST)
+        if request.email is not None and self.require_sealed:
+            raise NotAcceptable(Reason.UNSEALED)
+        address = request.email if request.sealed is None else self._content(request.sealed, Erased).email
+        if not ADDRESS.fullmatch(address or ""):
+            raise NotAcceptable(Reason.INVALID_EMAIL)
+        return address or ""
+
     def _opened(self, jwe: str) -> Personal:
+        return _checked(self._content(jwe, Personal))
+
+    def _content(self, jwe: str, kind: type[C]) -> C:
         try:
-            return _checked(msgspec.json.decode(self.unsealer.open(jwe), type=Personal))
+            return msgspec.json.decode(self.unsealer.open(jwe), type=kind)
         except CryptoError:
             raise NotAcceptable(Reason.SEAL_UNREADABLE) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -81,17 +106,15 @@ class Entrance:
 class Safe:
     """Seals invitees into bookings and takes them out again: one data key per person."""
 
-    def __init__(self, vault_: Vault, digests: Digests) -> None:
+    def __init__(self, vault_: Vault) -> None:
         self._vault = vault_
-        self._digests = digests
 
     def seal(self, bookings: Sequence[tuple[Booking, Personal]]) -> list[Booking]:
-        """The bookings with their personal part sealed; one round to the key store for all."""
-        people = [self._digests.person(personal.invitee.email) for _, personal in bookings]
-        keys = self._vault.keys(people)
+        """The bookings with their personal part sealed under the key of their `person`; one round to the key store for all."""
+        keys = self._vault.keys(booking.person for booking, _ in bookings if booking.person)
         return [
-            replace(booking, person=person, sealed=_sealed(keys[person], booking, personal))
-            for (booking, personal), person in zip(bookings, people, strict=True)
+            replace(booking, sealed=_sealed(keys[booking.person], booking, personal)) if booking.person else booking
+            for booking, personal in bookings
         ]
 
     def open(self, bookings: Sequence[Booking]) -> dict[str, Personal]:
@@ -99,6 +122,20 @@ class Safe:
         keys = self._vault.existing(booking.person for booking in bookings if booking.person)
         opened = {b.id: _unsealed(keys[b.person], b) for b in bookings if b.person in keys and b.sealed}
         return {booking: personal for booking, personal in opened.items() if personal}
+
+    def stored(self, owners: Sequence[str]) -> list[str]:
+        """Those of these owners that have a key."""
+        return self._vault.stored(owners)
+
+    def destroy(self, owners: Sequence[str]) -> None:
+        """Destroy these owners' keys, and with them all that is under them."""
+        if owners:
+            self._vault.destroy_all(owners)
+
+    def retire(self, owners: Iterable[str]) -> None:
+        """Say that what was under these owners' keys may have been all there was: such a key goes when nothing needs it."""
+        if loose := sorted(owners):
+            self._vault.retire(loose)
 
 
 def _checked(personal: Personal) -> Personal:

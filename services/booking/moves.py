@@ -15,7 +15,8 @@ MOST_CHANGES = 50
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A change as it was asked for. `fault` says why it cannot be read, `key` is the keyed digest of its identity."""
+    """A change as it was asked for. `fault` says why it cannot be read, `key` is the keyed digest of its identity, `user` the
+    broker's name of whoever asks, `trusted` that this is an operator."""
 
     key: str
     request: Identity
@@ -25,6 +26,8 @@ class Wish:
     end: datetime | None = None
     label: str | None = None
     traceparent: str | None = None
+    user: str | None = None
+    trusted: bool = False
     fault: Reason | None = None
 
 
@@ -51,10 +54,15 @@ def change_id(key: str) -> str:
 
 def own(wish: Wish, booking: Booking | None) -> Booking | None:
     """The booking, if whoever asks may know of it: another emitter's is as unknown as one that never was. Valet's own
-    operators may change any."""
-    if booking is None or wish.request.source not in (booking.request.source, OPERATOR):
-        return None
-    return booking
+    operators may change any.
+
+    Anybody can write another's source into an event. Where the broker vouched for who asked for the booking, it must vouch for
+    the same name now.
+    """
+    if booking is None or wish.request.source == OPERATOR:
+        return booking
+    same = booking.request.source == wish.request.source and (wish.trusted or booking.user in (None, wish.user))
+    return booking if same else None
 
 
 def fault(wish: Wish, booking: Booking | None, rules: Rules, now: datetime) -> Reason | None:

@@ -1,24 +1,66 @@
 """What the booking service answers when asked."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from libs.contracts.questions import Detail, EntryTexts
 from services.booking.desk import Desk
 from services.booking.domain import Booking, CalendarState, State, Step
+from services.booking.erasing import Eraser
+from services.booking.erasure import Course, Job, drained, open_steps, steps, told_steps
 from services.booking.invitees import Personal
+
+BOOKING: Final = re.compile(r"bk_[a-z2-7]{26}")
 
 
 def details(ids: Sequence[str], desk: Desk) -> dict[str, Detail | None]:
     """What should stand in the calendar now, for the calendar-writer. An unknown booking is null. Raises StoreUnavailable."""
-    bookings = desk.store.get(ids)
+    bookings = desk.store.get(_ids(ids))
     opened = desk.safe.open([b for b in bookings.values() if b.state is State.CONFIRMED])
     return {id: _detail(bookings[id], opened.get(id)) if id in bookings else None for id in ids}
 
 
 def journeys(ids: Sequence[str], desk: Desk) -> dict[str, object]:
     """What became of bookings, for operators: nothing personal. An unknown booking is null. Raises StoreUnavailable."""
-    bookings = desk.store.get(ids)
+    bookings = desk.store.get(_ids(ids))
     return {id: _journey(bookings[id]) if id in bookings else None for id in ids}
+
+
+def _ids(texts: Sequence[str]) -> Sequence[str]:
+    """Those that can be a booking's. Any other text is not looked for: it may be a person's address, mistyped by somebody, and
+    a database logs the questions that take it long."""
+    return [text for text in texts if BOOKING.fullmatch(text)]
+
+
+def erasures(eraser: Eraser, most: int = 200) -> list[dict[str, object]]:
+    """The erasures asked for last, for operators, newest first. Raises StoreUnavailable."""
+    return [_erasure(job, eraser) for job in eraser.desk.erasures.recent(most)]
+
+
+def erasure(id: str, eraser: Eraser) -> dict[str, object] | None:
+    """How one erasure stands; null if there is none of that id. Raises StoreUnavailable."""
+    job = eraser.desk.erasures.find([id]).get(id)
+    return _erasure(job, eraser) if isinstance(job, Job) else None
+
+
+def _erasure(job: Job, eraser: Eraser) -> dict[str, object]:
+    lines = told_steps(job)
+    if lines is None:
+        lines = steps(job, eraser.desk.erasures.left(job.id), all_empty=drained(job, eraser.queues))
+    is_open = job.course is Course.OPEN
+    return {
+        "erasure": job.id,
+        "person": job.person,
+        "request": {"source": job.request.source, "id": job.request.id},
+        "state": job.course.value,
+        "asked_at": job.asked_at,
+        "erased_at": job.mark.until if job.mark else None,
+        "due": job.due if is_open else None,
+        "receipts": job.receipts,
+        "steps": [{"what": line.what, "outcome": line.outcome, "count": line.count} for line in lines],
+        "waits_for": open_steps(lines) if is_open else [],
+    }
 
 
 def _detail(booking: Booking, personal: Personal | None) -> Detail:
@@ -27,6 +69,7 @@ def _detail(booking: Booking, personal: Personal | None) -> Detail:
         version=booking.entry.version,
         stands=stands,
         pending=not booking.decided,
+        erased=booking.erasure is not None,
         host=span.host if span else None,
         start=span.start if span else None,
         end=span.end if span else None,

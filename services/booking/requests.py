@@ -34,9 +34,9 @@ def candidate(request: Request, entrance: Entrance, digests: Digests, rules: Rul
         reason = domain.fault(span, rules, now)
     if reason is not None or span is None or personal is None:
         refused = life.rejected(booking_id, identity, _kept(span), reason or Reason.MALFORMED_REQUEST, now)
-        return Candidate(replace(refused, traceparent=request.traceparent))
+        return Candidate(replace(refused, traceparent=request.traceparent, user=request.user))
     held = life.held(booking_id, identity, span, rules, now)
-    return Candidate(replace(held, traceparent=request.traceparent), personal)
+    return Candidate(replace(held, traceparent=request.traceparent, user=request.user), personal)
 
 
 def _read(

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from libs.contracts.events import BookingConflictFound, HostRulesChanged
+from libs.contracts.events import BookingConflictFound, ErasureId, HostRulesChanged
 from libs.contracts.questions import Detail
+from libs.crypto.rotation import Most
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
-from services.booking import changes, handlers, noting, questions
+from libs.mongo.errors import StoreUnavailable
+from services.booking import changes, erasing, erasure_rounds, handlers, noting, questions, retention
+from services.booking.erasing import ErasureRequest
 from services.booking.requests import Request
 from services.booking.wiring import BookingWiring, Use
 from services.booking.wishes import ChangeRequest
@@ -22,6 +25,10 @@ class BookingService:
     @consumes("booking-requested", hand_over_malformed=True)
     def hold_bookings(self, batch: Sequence[Request]) -> Sequence[Outcome]:
         return handlers.hold_bookings(batch, self.use.desk)
+
+    @consumes("erasure-requested", hand_over_malformed=True)
+    def erase_people(self, batch: Sequence[ErasureRequest]) -> Sequence[Outcome]:
+        return erasing.erase_people(batch, self.use.eraser)
 
     @consumes("hold-approved", "hold-refused")
     def decide_holds(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
@@ -53,12 +60,37 @@ class BookingService:
 
     @answers()
     def public_keys(self) -> dict[str, object]:
-        return self.use.envelopes.public_keys()
+        return self.use.public_keys()
+
+    @answers(StoreUnavailable)
+    def erasures(self) -> list[dict[str, object]]:
+        return questions.erasures(self.use.eraser)
+
+    @answers(StoreUnavailable)
+    def erasure(self, id: ErasureId) -> dict[str, object] | None:
+        return questions.erasure(id, self.use.eraser)
+
+    @answers(StoreUnavailable)
+    def keys(self) -> dict[str, Any]:
+        return self.use.rotation.status()
+
+    @answers(StoreUnavailable)
+    def rewrap_keys(self, most: Most, after: str = "") -> dict[str, Any]:
+        return self.use.rotation.rewrap(most, after)
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:
-        self.use.relay.sweep(self.use.settings.relay_seconds)
+        for relay in self.use.relays:
+            relay.sweep(self.use.settings.relay_seconds)
+
+    @every(seconds=1)
+    def work_off_erasures(self) -> None:
+        erasure_rounds.work_off(self.use.eraser)
 
     @every(seconds=5)
     def expire_holds(self) -> None:
         handlers.expire_holds(self.use.desk)
+
+    @every(seconds=retention.EVERY)
+    def sweep_retention(self) -> None:
+        retention.sweep(self.use.sweeper)

@@ -31,11 +31,15 @@ class Write(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A booking at its new version, the version it came from, and the events that tell of it."""
+    """A booking at its new version, the version it came from, and the events that tell of it.
+
+    `leaves` is whose key it was under, where it is under none any more.
+    """
 
     booking: Booking
     was: int
     events: Sequence[Pending]
+    leaves: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

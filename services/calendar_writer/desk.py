@@ -35,6 +35,15 @@ class Together(Protocol):
     def __call__(self, work: Callable[[Any], Any], items: Sequence[Any], /) -> Iterable[Any]: ...
 
 
+class Aside(Protocol):
+    """Does something beside the caller, who waits for it for at most so many seconds; it goes on after them.
+
+    False if it is not over by then. Raises what it raised within that time.
+    """
+
+    def __call__(self, work: Callable[[], object], seconds: float, /) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the handlers work with."""
@@ -49,4 +58,5 @@ class Desk:
     new_effect: MakeEffect
     clock: Callable[[], datetime]
     together: Together
+    aside: Aside
     rhythm: Rhythm

@@ -37,7 +37,7 @@ OPEN = (Standing.INTENDED, Standing.PARKED)
 
 
 class Want(StrEnum):
-    """What the booking wants of the calendar. `close`: nothing was ever tried, and nothing is to be any more."""
+    """What the booking wants of the calendar. `close`: what is open ends, and nothing is to be tried (any more)."""
 
     NOTHING = "nothing"
     WRITE = "write"
@@ -109,10 +109,11 @@ def nowhere(booking: str, host: str, since: datetime) -> Effect:
     return Effect(booking, host, "", None, "", "", "", "", since)
 
 
-def want(detail: Detail | None, effect: Effect | None) -> Want:
+def want(detail: Detail | None, effect: Effect | None, now: datetime) -> Want:
     """What is to be done, if anything. Order and number of events do not matter: only how things stand now.
 
-    No `detail` means that the booking service does not know the booking (any more): nothing of it may stand.
+    No `detail` means that the booking service does not know the booking (any more): nothing of it may stand. Unless its time is
+    over: such a booking is forgotten for its age (RETENTION_DAYS), and what stands in the past is the host's.
     """
     if detail is not None and detail.pending:
         return Want.NOTHING
@@ -122,7 +123,11 @@ def want(detail: Detail | None, effect: Effect | None) -> Want:
         return Want.NOTHING if ended and effect and effect.version == detail.version else Want.WRITE
     if effect is None or effect.standing is Standing.REMOVED:
         return Want.NOTHING
-    return Want.REMOVE if effect.touched else Want.CLOSE
+    if not effect.touched:
+        return Want.CLOSE
+    if detail is None and effect.end is not None and effect.end <= now:
+        return Want.CLOSE if effect.standing in OPEN else Want.NOTHING
+    return Want.REMOVE
 
 
 def tried(effect: Effect, version: int, now: datetime, lease: timedelta = LEASE) -> Effect:
@@ -191,6 +196,13 @@ def given_back(before: Effect | None, meant: Effect) -> Effect:
 def never_was(meant: Effect) -> Effect:
     """The end of an effect that nothing was ever tried for."""
     return replace(came_out(meant, Standing.REMOVED), attempts=0)
+
+
+def closed(before: Effect | None, meant: Effect) -> Effect:
+    """The end of an effect for which nothing is to be tried any more."""
+    if before is not None and before.touched:  # whether something stands was never known, and now it is too late to ask
+        return came_out(meant, Standing.FAILED, reason=Reason.ATTEMPTS_EXHAUSTED)
+    return never_was(meant)
 
 
 def watched(effect: Effect, now: datetime, rhythm: Rhythm) -> Effect:

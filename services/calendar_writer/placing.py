@@ -28,6 +28,11 @@ class Job:
     detail: Detail | None
     settling: bool = False
 
+    @property
+    def for_good(self) -> bool:
+        """Whether a removed entry shall leave no text in a bin: its person is erased, or its booking is not known any more."""
+        return self.detail is None or self.detail.erased
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -88,7 +93,7 @@ class Placing:
             job.calendar.calendar,
         )
         if job.wanted is Want.REMOVE:
-            found = adapter.remove(token, calendar, entry_of(job.effect))
+            found = adapter.remove(token, calendar, entry_of(job.effect), for_good=job.for_good)
             if job.settling and not found:
                 return _not_now(job)
             return Result(job.effect.booking, came_out(job.effect, Standing.REMOVED), DONE)

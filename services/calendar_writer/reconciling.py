@@ -77,7 +77,7 @@ def _round(claim: Claim, desk: Desk) -> Counter[str]:
         return Counter()
     details = desk.details([effect.booking for effect in effects])
     access = desk.grants.of(effect.host for effect in effects)
-    todo = _sorted(effects, details, access)
+    todo = _sorted(effects, details, access, now)
     looker = Looker(desk)
     looks = believed(looker.at(todo.spots))
     around = overlaps([look for look in looks if look.sighting], access, looker, desk)
@@ -92,13 +92,16 @@ def _round(claim: Claim, desk: Desk) -> Counter[str]:
 
 
 def _sorted(
-    effects: Sequence[Effect], details: Mapping[str, Detail | None], access: Mapping[str, HostAccess]
+    effects: Sequence[Effect],
+    details: Mapping[str, Detail | None],
+    access: Mapping[str, HostAccess],
+    now: datetime,
 ) -> Sorted:
     # A booking that is not known may be erased, or the booking service be restored from an older copy: a word about it
     # is needed before its entry is removed.
     known = [(effect, detail) for effect in effects if (detail := details[effect.booking]) is not None]
-    behind = [effect for effect, detail in known if want(detail, effect) is not Want.NOTHING]
-    left = [effect for effect, detail in known if detail.stands and want(detail, effect) is Want.NOTHING]
+    behind = [effect for effect, detail in known if want(detail, effect, now) is not Want.NOTHING]
+    left = [effect for effect, detail in known if detail.stands and want(detail, effect, now) is Want.NOTHING]
     spots = [spot for effect in left if (spot := spot_of(effect, access[effect.host]))]
     return Sorted(spots, behind, len(effects) - len(behind) - len(spots))
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.contracts.events import HostId
+from libs.contracts.questions import EntryStanding
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.grants import AuthUnavailable
 from libs.mongo.errors import StoreUnavailable
-from services.calendar_writer import handlers, measuring, parked, reconciling
+from services.calendar_writer import clearing, handlers, measuring, parked, reconciling
 from services.calendar_writer.desk import DetailsUnavailable
 from services.calendar_writer.wiring import Use, WriterWiring
 
@@ -30,6 +31,10 @@ class CalendarWriterService:
     @answers(AuthUnavailable, DetailsUnavailable, StoreUnavailable)
     def reconcile(self, host: HostId | None = None) -> dict[str, int]:
         return reconciling.reconcile(self.use.desk, host)
+
+    @answers(AuthUnavailable, DetailsUnavailable, StoreUnavailable)
+    def clear(self, bookings: clearing.Bookings) -> dict[str, EntryStanding]:
+        return clearing.clear(bookings, self.use.desk)
 
     @answers(StoreUnavailable)
     def effects(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from services.calendar_writer.domain import (
     Standing,
     Want,
     came_out,
+    closed,
     given_back,
     left_alone,
     never_was,
@@ -61,7 +62,7 @@ def settle(traces: Mapping[str, str | None], desk: Desk) -> dict[str, Outcome]:
 def _intents(bookings: Sequence[str], desk: Desk) -> tuple[dict[str, Intent], dict[str, Outcome]]:
     """What is to be done now, and what is not yet, since the provider wants to be left alone."""
     details, effects, now = desk.details(bookings), desk.ledger.get(bookings), desk.clock()
-    wanted = [id for id in bookings if want(details[id], effects.get(id)) is not Want.NOTHING]
+    wanted = [id for id in bookings if want(details[id], effects.get(id), now) is not Want.NOTHING]
     waits: dict[str, Outcome] = {
         id: Retry(effects[id].reason or Reason.RATE_LIMITED, left)
         for id in wanted
@@ -76,7 +77,8 @@ def _intents(bookings: Sequence[str], desk: Desk) -> tuple[dict[str, Intent], di
 def _intent(
     booking: str, detail: Detail | None, before: Effect | None, access: HostAccess, desk: Desk
 ) -> Intent | None:
-    wanted, now = want(detail, before), desk.clock()
+    now = desk.clock()
+    wanted = want(detail, before, now)
     where = place(before, access, writes=wanted is Want.WRITE)
     if wanted is not Want.CLOSE and _waits(before, detail, where, now):
         return None
@@ -89,7 +91,7 @@ def _waits(before: Effect | None, detail: Detail | None, where: Place, now: date
     """Whether the effect is parked already, and there is nothing new to tell of it."""
     if before is None or before.standing is not Standing.PARKED or not where.parks or where.token is not None:
         return False
-    return (detail is None or detail.version == before.version) and not _past(before, now)
+    return (detail is None or detail.version == before.version) and not _given_up(before, detail, now)
 
 
 def _base(booking: str, host: str, before: Effect | None, where: Place, desk: Desk) -> Effect:
@@ -119,19 +121,19 @@ def _acted(intents: Mapping[str, Intent], desk: Desk) -> list[Result]:
 
 
 def _decided(intent: Intent, detail: Detail | None, now: datetime) -> Job | Result:
-    wanted = want(detail, intent.before)
+    wanted = want(detail, intent.before, now)
     if wanted is Want.NOTHING:
         return _untouched(intent, DONE)
     effect = _as_of(intent.meant, detail)
     if wanted is Want.CLOSE:
-        return Result(effect.booking, never_was(effect), DONE)
+        return Result(effect.booking, closed(intent.before, effect), DONE)
     if intent.place.calendar is not None and intent.place.token is not None:
         settling = not intent.place.anew and effect.settling(now)
         return Job(wanted, effect, intent.place.calendar, detail, settling)
     if not intent.place.parks:
         reason = Reason.SERVICE_UNAVAILABLE
         return Result(effect.booking, came_out(effect, Standing.INTENDED, reason=reason), Retry(reason))
-    if _past(effect, now):  # a host who comes back now has no use for it
+    if _given_up(effect, detail, now):
         reason = Reason.RECONNECT_NEEDED
         return Result(effect.booking, came_out(effect, Standing.FAILED, reason=reason), Poison(reason))
     return Result(effect.booking, parked(effect, now), DONE)
@@ -211,8 +213,10 @@ def _as_of(effect: Effect, detail: Detail | None) -> Effect:
     return replace(effect, version=detail.version, start=detail.start or effect.start, end=detail.end or effect.end)
 
 
-def _past(effect: Effect, now: datetime) -> bool:
-    return effect.end is not None and effect.end <= now
+def _given_up(effect: Effect, detail: Detail | None, now: datetime) -> bool:
+    """A host who comes back when the booking's time is over has no use for it; what of an erased person stands, still goes."""
+    over = effect.end is not None and effect.end <= now
+    return over and not (detail is not None and detail.erased)
 
 
 def _host(detail: Detail | None, effect: Effect | None) -> str:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -54,7 +54,8 @@ class Ledger(Protocol):
         ...
 
     def end(self, changes: Sequence[Change]) -> None:
-        """Store how each came out. One that another worker took over when the lease was over is left to that worker."""
+        """Store how each came out, as the next revision: who read it while it was in hand is turned away by that. One that
+        another worker took over when the lease was over is left to that worker."""
         ...
 
     def parked(self, host: str) -> Sequence[str]:
@@ -179,7 +180,8 @@ def _begin(change: Change, now: datetime) -> UpdateOne:
 
 def _end(change: Change) -> UpdateOne:
     effect, events = change
-    return UpdateOne({"_id": effect.booking, "revision": effect.revision}, _update(effect, events))
+    ended = replace(effect, revision=effect.revision + 1)
+    return UpdateOne({"_id": effect.booking, "revision": effect.revision}, _update(ended, events))
 
 
 def _update(effect: Effect, events: Sequence[Pending]) -> Document:

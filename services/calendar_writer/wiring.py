@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
-from eventlet import GreenPool
+from eventlet import GreenPool, Timeout
 
 from libs.config import clock
 from libs.config.settings import Settings
 from libs.contracts import codec
 from libs.contracts.questions import CalendarAccess, Detail
 from libs.crypto.letters import LetterSeal
-from libs.messaging import topology
+from libs.messaging import keys, topology
 from libs.messaging.bodies import TOO_LARGE
 from libs.messaging.errors import MessagingError, RpcFailed, ServiceUnavailable
 from libs.messaging.grants import CachedGrants
@@ -21,7 +21,8 @@ from libs.messaging.publisher import Outgoing
 from libs.messaging.relay import Publishes, Relay
 from libs.messaging.rpc import Ask
 from libs.messaging.runtime import Runtime, Wiring
-from libs.mongo.client import answers, connect
+from libs.mongo.client import answers
+from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox, Pending
 from libs.providers import ids
 from libs.providers.adapters import calendars
@@ -33,6 +34,7 @@ from services.calendar_writer.store import MongoLedger
 
 SIDE_BY_SIDE = 50  # writes to providers at once
 LOOKS_SIDE_BY_SIDE = 10  # looks at once: writes must not wait for them
+CLEARED_SIDE_BY_SIDE = 4  # questions whose entries are still being cleared
 LEASE_TIMEOUTS = 6  # a wait for the mailbox's turn, four exchanges, and what a batch may wait for its turn before
 TRY_TIMEOUTS = 5
 ENTRIES = "calendar-writer.write-entries"
@@ -56,7 +58,8 @@ class WriterWiring(Wiring):
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
         keyring = runtime.keyring()
-        database = connect(settings, runtime.service)
+        database = runtime.database()
+        keys.same_index(keyring, MongoKeyStore(database))
         ledger, outbox = MongoLedger(database), MongoOutbox(database["effects"])
         ledger.ensure_indexes()
         outbox.ensure_index()
@@ -74,6 +77,7 @@ class WriterWiring(Wiring):
             new_effect=EffectMaker(keyring.derive("calendar-entries")),
             clock=clock.now,
             together=GreenPool(LOOKS_SIDE_BY_SIDE).imap,
+            aside=Aside(GreenPool(CLEARED_SIDE_BY_SIDE)),
             rhythm=rhythm_of(settings),
         )
         return Use(desk, relay, settings)
@@ -147,6 +151,32 @@ class Reminders:
             logger().warning("reminders left for the sweep", count=len(flight), error=type(error).__name__)
             return False
         return True
+
+
+class Aside:
+    """The port, on greenlets."""
+
+    def __init__(self, pool: GreenPool) -> None:
+        self._pool = pool
+
+    def __call__(self, work: Callable[[], object], seconds: float) -> bool:
+        if not self._pool.free():
+            return False  # whoever asks again finds what is done by then
+        raised: list[Exception] = []
+        done = self._pool.spawn(_kept, work, raised)
+        with Timeout(seconds, False):
+            done.wait()
+            if raised:
+                raise raised[0]
+            return True
+        return False
+
+
+def _kept(work: Callable[[], object], raised: list[Exception]) -> None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - whoever waits raises it; eventlet would print it
+        raised.append(error)
 
 
 class EffectMaker:

@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from libs.contracts import codec
-from libs.messaging.errors import Unroutable
 from libs.messaging.publisher import Outgoing
 from tests.e2e.world import Heard, World, dead_letters, envelope, hear, tomorrow
 
@@ -129,10 +128,26 @@ def test_what_names_no_booking_becomes_a_dead_letter(world: World, case: str) ->
     assert (letter.sealed is None) == (case == "oversized")
 
 
-def test_a_request_that_nothing_takes_yet_is_returned(world: World) -> None:
-    # when it is published as mandatory, then whoever asked learns that nobody took it
-    with pytest.raises(Unroutable):
-        world.emit([envelope("erasure-requested", {})])
+ERASURES: dict[str, dict[str, Any]] = {
+    "invalid-email": {"email": "canary at example"},
+    "malformed-request": {"email": "canary@example.com", "name": "Ada Canary"},
+    "seal-unreadable": {"sealed": "eyJh.b.c.d.e"},
+}
+
+
+def test_a_bad_request_to_erase_is_refused_with_its_reason(world: World) -> None:
+    # given requests to erase with one thing wrong each
+    asked, heard = {reason: envelope("erasure-requested", data) for reason, data in ERASURES.items()}, Heard()
+    # when they are sent, and then once more
+    with world.tap("erasure-refused") as tap:
+        world.emit(list(asked.values()))
+        assert hear(tap, heard, lambda h: len(h.events) >= len(asked), 30)
+        world.emit(list(asked.values()))
+        assert hear(tap, heard, lambda h: len(h.events) >= 2 * len(asked), 30)
+    # then each refusal names what is wrong, and is the same both times
+    reasons = {event["data"]["request"]["id"]: event["data"]["reason"] for event in heard.events}
+    assert reasons == {request["id"]: reason for reason, request in asked.items()}
+    assert len({event["id"] for event in heard.events}) == len(asked)
 
 
 def test_no_log_and_no_metric_says_who(world: World) -> None:

@@ -55,6 +55,7 @@ CREATE = graph(
     fields=["subject", "body.content", *TIMES, "isAllDay", "transactionId", "singleValueExtendedProperties.value"],
 )
 PATCH = graph("events.patch", "PATCH", "/events/{event}", fields=["subject", *TIMES])
+PURGE = graph("events.purge", "POST", "/events/{event}/permanentDelete")
 TOKEN = Shape("valet", "microsoft.token", "POST", "/{tenant}/oauth2/v2.0/token", fields=["grant_type", "scope"])
 DISCOVERY = Shape("valet", "microsoft.discovery", "GET", "/{tenant}/v2.0/.well-known/openid-configuration")
 
@@ -70,7 +71,9 @@ def changed(call: Shape, **changes: Any) -> Shape:
 
 
 @pytest.mark.parametrize(
-    "call", [FREE_BUSY, GET, INSERT, DELETE, VIEW, FIND, CREATE, PATCH, TOKEN, DISCOVERY], ids=lambda c: c.operation
+    "call",
+    [FREE_BUSY, GET, INSERT, DELETE, VIEW, FIND, CREATE, PATCH, PURGE, TOKEN, DISCOVERY],
+    ids=lambda c: c.operation,
 )
 def test_what_valet_asks_passes(call: Shape, description: dict[str, Any] | None) -> None:
     assert judged(call, description) == []
@@ -118,6 +121,8 @@ MESSAGES = graph("unknown", "GET", "/messages")
         (changed(CREATE, fields=[*CREATE.fields, "start.hour"]), "no body field start.hour"),
         (changed(PATCH, path=f"{GRAPH}/me/entries/{{event}}"), "no such method"),
         (changed(PATCH, path="/graph/beta/me/events/{event}"), "no description knows this address"),
+        (changed(PURGE, fields=["comment"]), "no body field comment"),
+        (changed(PURGE, path=f"{GRAPH}/me/calendar/permanentDelete"), "no such method"),
         (changed(TOKEN, fields=["grant_type", "password"]), "OAuth knows no password"),
         # what the providers know, and the allow-list does not
         (changed(INSERT, fields=[*INSERT.fields, "attendees"]), "not on the allow-list"),

@@ -13,7 +13,7 @@ from deploy.sandbox.client import SandboxAdmin
 from deploy.sandbox.testing import running
 from tests.contract.providers.certificates import write_certificate
 from tests.traffic.judged import violations
-from tests.traffic.shapes import Shape, read
+from tests.traffic.shapes import Shape, counted, read
 
 SECRET = "canary-9f2c"
 
@@ -56,7 +56,7 @@ def test_a_planted_read_is_written_down_and_judged(sandbox: str, certificate: tu
         assert any(line.startswith(start) for line in found), found
 
 
-def test_each_shape_is_written_once_and_without_ids_tokens_or_values(
+def test_each_shape_is_written_once_and_counted_and_without_ids_tokens_or_values(
     sandbox: str, certificate: tuple[Path, Path], file: Path
 ) -> None:
     for number in range(3):
@@ -72,8 +72,10 @@ def test_each_shape_is_written_once_and_without_ids_tokens_or_values(
             "GET",
             "/google/calendar/v3/calendars/{calendar}/events/{event}",
             {"fields": ["id"], "quotaUser": ["*"]},
+            headers=["accept", "accept-encoding", "authorization", "connection", "user-agent"],
         )
     ]
+    assert list(counted([file]).values()) == [3]
 
 
 def test_calls_of_tests_are_told_apart(sandbox: str, certificate: tuple[Path, Path], file: Path) -> None:

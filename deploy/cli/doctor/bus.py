@@ -42,11 +42,13 @@ METHODS = {
         "disconnect_link",
         "history",
         "hosts",
+        "keys",
+        "rewrap_keys",
         "set_calendars",
     ),
     "availability": ("host_rules", "set_host_rules", "slots", "team_slots"),
-    "booking": ("details", "journeys", "public_keys"),
-    "calendar-writer": ("effects", "reconcile"),
+    "booking": ("details", "erasure", "erasures", "journeys", "keys", "public_keys", "rewrap_keys"),
+    "calendar-writer": ("clear", "effects", "reconcile"),
 }
 """Every question that a service of this release answers."""
 QUESTIONS = tuple(topology.QuestionQueue(service, method) for service, methods in METHODS.items() for method in methods)

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 from rich.text import Text
 
-from deploy.cli.doctor import bus, certificates, clock, keys, preferences, services, store
+from deploy.cli.doctor import bus, certificates, clock, erasures, keys, preferences, services, store
 from deploy.cli.doctor.certificates import Place, place
 from deploy.cli.doctor.findings import Check, Finding, run
 from deploy.cli.doctor.services import Learnt
@@ -94,6 +94,7 @@ def _servers(settings: Settings, learnt: Learnt) -> list[Check]:
     if settings.amqp_url is not None:
         checks.append(Check(bus.LOGIN, lambda: [bus.login(settings)]))
         checks += [Check(name, ask) for name, ask in bus.questions(settings)]
+        checks.append(Check(erasures.NAME, lambda: erasures.check(settings)))
     if settings.mongo_url is not None:
         checks.append(Check(store.LOGIN, lambda: store.check(settings, learnt.clocks)))
     return checks

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from deploy.cli.doctor.findings import Finding, bad, good
 from libs.config.settings import Settings
+from libs.crypto import keyfile
 from libs.crypto.errors import KeyringError
+from libs.crypto.keyfile import KmsFile
 from libs.crypto.keyring import Keyring
 
 
@@ -20,7 +22,12 @@ def files(named: Mapping[str, str], settings: Settings) -> dict[str, Path]:
 def check(name: str, file: Path) -> Finding:
     """Whether a service could start with this key file."""
     try:
-        keyring = Keyring.load(file)
+        found = keyfile.read(file)
+        if isinstance(found, KmsFile):
+            return good(
+                name, f"current master key {found.current}; its keys are opened by AWS KMS, which was not asked"
+            )
+        keyring = Keyring.of(found)
     except FileNotFoundError:
         return bad(
             name, "there is no such file", "restore it from its backup: what it sealed cannot be read without it"

@@ -21,6 +21,7 @@ NEEDED: Final = {
     "microsoft.events.create": WRITE,
     "microsoft.events.patch": WRITE,
     "microsoft.events.delete": WRITE,
+    "microsoft.events.purge": WRITE,
 }
 
 

@@ -70,6 +70,12 @@ def _patch(call: Call, prefer: Preferences) -> dict[str, Any]:
 
 def _delete(call: Call, _: Preferences) -> None:
     calendar, event = event_of(call)
+    editable(calendar).throw_away(event)
+
+
+def _purge(call: Call, _: Preferences) -> None:
+    """permanentDelete: past the Deleted Items. What administrators can recover of it is not played."""
+    calendar, event = event_of(call)
     editable(calendar).remove(event)
 
 
@@ -82,4 +88,4 @@ def _list(call: Call, prefer: Preferences) -> dict[str, Any]:
 
 
 create = answering(_create, 201)
-get, patch, delete, listing = (answering(work) for work in (_get, _patch, _delete, _list))
+get, patch, delete, purge, listing = (answering(work) for work in (_get, _patch, _delete, _purge, _list))

@@ -23,6 +23,7 @@ TABLE: tuple[tuple[str, str, str, Handler], ...] = (
     *(("microsoft.events.get", "GET", path + "/events/{event}", events.get) for path in (ME, MAIN, ONE)),
     *(("microsoft.events.patch", "PATCH", path + "/events/{event}", events.patch) for path in (ME, MAIN, ONE)),
     *(("microsoft.events.delete", "DELETE", path + "/events/{event}", events.delete) for path in (ME, MAIN, ONE)),
+    ("microsoft.events.purge", "POST", ME + "/events/{event}/permanentDelete", events.purge),
     # Whatever else is asked of Graph is recorded too, so that a test can prove it never was.
     ("microsoft.unknown", "GET POST PUT PATCH DELETE", "/graph/{rest:path}", nothing_here),
     # Last: {tenant} would match anything.

@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import re
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,16 @@ import jsonschema_rs
 import msgspec
 import pytest
 from joserfc import jwe
-from joserfc.jwk import ECKey, KeySet
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import ECKey, KeySet, OKPKey
 
+from deploy.cli.erasure import WHAT
 from libs.contracts.events import REQUESTS, TYPES
 from libs.contracts.questions import PUBLIC, CalendarEvidence, HostEvidence, Slot, Slots, TeamSlot, TeamSlots
 from libs.contracts.reasons import Reason
+from libs.crypto.envelopes import Envelopes
+from libs.crypto.receipts import ReceiptSigner
+from libs.testing.keys import keyring
 from services.availability.service import AvailabilityService
 from tests.contract.events.published import CONTRACTS, EXAMPLES, VALIDATORS, load
 
@@ -133,6 +139,33 @@ def test_the_sealing_shown_opens_with_the_private_key() -> None:
     opened = jwe.decrypt_compact(sealed, key)
     assert opened.headers() == {"alg": "ECDH-ES", "enc": "A256GCM", "kid": key.kid, "epk": opened.headers()["epk"]}
     assert json.loads(opened.plaintext or b"") == content
+
+
+def test_the_verification_shown_accepts_what_valet_signs_and_nothing_else() -> None:
+    # Given a receipt as Valet signs it, and the key set as Valet publishes it
+    (code,) = [block for block in _blocks("python") if "def verify" in block]
+    space: dict[str, Any] = {}
+    exec(code, space)
+    signer = ReceiptSigner(keyring())
+    jwks = {"keys": [*Envelopes(keyring()).public_keys()["keys"][:1], signer.public_key()]}
+    receipt = load(EXAMPLES / "personal-data-erased.json")["data"]
+    receipt["signature"] = signer.sign(receipt)
+    # When the README's own function looks at it, then it passes
+    with warnings.catch_warnings(action="ignore", category=SecurityWarning):
+        space["verify"](receipt, jwks)
+        # and with anything changed, or under another key, it does not
+        for changed in ({"finished": True}, {"steps": receipt["steps"][1:]}, {"person": "b" * 52}, {"more": 1}):
+            with pytest.raises((JoseError, ValueError)):
+                space["verify"](receipt | changed, jwks)
+        other = OKPKey.generate_key("Ed25519", parameters={"use": "sig", "kid": jwks["keys"][1]["kid"]})
+        with pytest.raises((JoseError, ValueError)):
+            space["verify"](receipt, KeySet([other]).as_dict(private=False))
+
+
+def test_every_line_of_a_receipt_is_explained() -> None:
+    rows = [name for row in _rows("Erase a person") for name in re.findall(r"[a-z-]+", row[0])]
+    assert {step["what"] for step in load(EXAMPLES / "personal-data-erased.json")["data"]["steps"]} <= set(rows)
+    assert set(WHAT) <= set(rows)
 
 
 def test_all_events_are_listed_with_what_they_carry() -> None:

@@ -38,7 +38,17 @@ DESIGN = {
         "buffer_after_minutes",
         "daily_limit",
     },
-    "personal-data-erased": {"request", "person", "erased_at", "steps", "signature"},
+    "personal-data-erased": {
+        "erasure",
+        "version",
+        "request",
+        "person",
+        "erased_at",
+        "finished",
+        "steps",
+        "signature",
+    },
+    "erasure-refused": {"request", "reason"},
 }
 """Event type (and routing key) to what it carries."""
 
@@ -80,11 +90,11 @@ def test_the_check_for_personal_data_can_fail() -> None:
 
 
 def _is_closed(kind: Json, document: Json) -> bool:
-    """Whether a property is a number, a text held by pattern, format or enumeration, or made of such alone."""
+    """Whether a property is a number, a truth, a text held by pattern, format or enumeration, or made of such alone."""
     match kind:
         case {"$ref": str(ref)}:
             return ref.removeprefix("#/$defs/") in document["$defs"]  # whose own properties are looked at as well
-        case {"type": "integer"}:
+        case {"type": "integer" | "boolean"}:
             return True
         case {"type": "array", "items": items}:
             return _is_closed(items, document)

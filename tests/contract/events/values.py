@@ -51,6 +51,7 @@ def _texts(kind: inspect.StrType) -> st.SearchStrategy[str]:
 
 
 STRATEGIES: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = {
+    inspect.BoolType: lambda _: st.booleans(),
     inspect.StrType: _texts,
     inspect.IntType: lambda kind: st.integers(kind.ge, 2**63 if kind.le is None else kind.le),
     inspect.DateTimeType: lambda kind: INSTANTS,

@@ -67,6 +67,10 @@ class Rig(Protocol):
 
     def outsiders(self) -> list[tuple[datetime, datetime]]: ...
 
+    def in_bin(self) -> list[str]:
+        """Titles and texts of Valet's own that the provider still has in its bin."""
+        ...
+
     def created(self) -> int: ...
 
     def host_deletes(self, placed_id: str, placed: Entry) -> None: ...
@@ -114,6 +118,9 @@ class DoubleRig:
 
     def outsiders(self) -> list[tuple[datetime, datetime]]:
         return self.port.outsiders(self.calendar)
+
+    def in_bin(self) -> list[str]:
+        return self.port.in_bin(self.calendar)
 
     def created(self) -> int:
         return self.port.created

@@ -26,6 +26,7 @@ from libs.providers.microsoft import MicrosoftCalendar
 from libs.providers.port import Calendar, Entry
 from tests.contract.providers.rigs import PAUSE, Seen, at
 
+EMPTY = {"contentType": "text", "content": ""}
 _people = itertools.count(1)
 GOOGLE_SCOPES = (
     "https://www.googleapis.com/auth/calendar.freebusy https://www.googleapis.com/auth/calendar.events.owned"
@@ -66,6 +67,12 @@ class SandboxRig:
     def outsiders(self) -> list[tuple[datetime, datetime]]:
         return [(_time(e["start"]), _time(e["end"])) for e in self._events() if not e["properties"]]
 
+    def in_bin(self) -> list[str]:
+        account = self.admin.account(self.provider, self.email)
+        gone = [e["raw"] for e in (*account["events"], *account["bin"]) if e["cancelled"] or e in account["bin"]]
+        texts = [text for raw in gone for text in (raw.get(self.title), raw.get("description"), raw.get("body"))]
+        return [text if isinstance(text, str) else text["content"] for text in texts if text and text != EMPTY]
+
     def created(self) -> int:
         return sum(c["created"] for c in self.admin.account(self.provider, self.email)["calendars"])
 
@@ -97,6 +104,8 @@ class SandboxRig:
             "dropped-request": {"kind": "drop-before"},
             "garbage": {"kind": "garbage", "effect": True},
             "broken": {"kind": "status", "status": 503},
+            "not-offered": {"kind": "status", "status": 501},
+            "refused": {"kind": "status", "status": 403, "reason": "forbiddenForNonOrganizer"},
             "half-broken": {"kind": "status", "status": 503, "effect": True},
             "busy-signal": {"kind": "status", "status": 429, "retry_after": PAUSE},
         }
@@ -125,6 +134,7 @@ class GoogleRig(SandboxRig):
         "put": "google.events.insert",
         "patch": "google.events.patch",
         "remove": "google.events.delete",
+        "purge": "google.events.patch",
         "look": "google.events.get",
     }
 
@@ -159,6 +169,7 @@ class MicrosoftRig(SandboxRig):
         "patch": "microsoft.events.patch",
         "remove": "microsoft.events.delete",
         "discard": "microsoft.events.delete",
+        "purge": "microsoft.events.purge",
         "look": "microsoft.events.list",
     }
 

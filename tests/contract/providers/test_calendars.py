@@ -173,6 +173,20 @@ def test_a_removal_whose_answer_is_lost_is_found_done(rig: Rig) -> None:
     assert rig.ours() == []
 
 
+def test_what_is_removed_lies_in_the_bin_unless_it_is_removed_for_good(rig: Rig) -> None:
+    # given two entries
+    first, second = entry(at(10), at(11)), entry(at(12), at(13), "bk_b", title="Ben Sample")
+    ids = [rig.port.put(rig.token, rig.calendar, wanted).remote_id for wanted in (first, second)]
+    # when one is removed, and one for good
+    for wanted, id, for_good in zip((first, second), ids, (False, True), strict=True):
+        gone = replace(wanted, remote_id=id, tried_before=True, title="", description="")
+        assert rig.port.remove(rig.token, rig.calendar, gone, for_good=for_good) is True
+        assert rig.port.remove(rig.token, rig.calendar, gone, for_good=for_good) is False
+    # then the bin tells of the first alone
+    assert rig.ours() == []
+    assert sorted(rig.in_bin()) == ["Ada Example", "Booked through Valet"]
+
+
 def test_removing_one_leaves_the_others(rig: Rig) -> None:
     first, second = entry(at(10), at(11)), entry(at(12), at(13), "bk_b")
     rig.port.put(rig.token, rig.calendar, first)

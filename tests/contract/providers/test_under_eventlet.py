@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
+
+import pytest
 
 from tests.contract.providers.sandbox_rigs import GoogleRig
+from tests.faults.relay import Mode, Relay
 
 UNDER_EVENTLET = """
 import eventlet; eventlet.monkey_patch()
@@ -107,3 +111,55 @@ def test_the_circuit_breaker_under_eventlets_monkey_patch(google: GoogleRig) -> 
         "{'late': 10} {'circuit-open': 10}",
         "{'circuit-open': 9, 'read': 1} {'read': 10}",
     ], done.stderr
+
+
+DRIPPING = """
+import eventlet; eventlet.monkey_patch()
+import sys, time
+from datetime import timedelta
+from pathlib import Path
+from libs.config.settings import Settings
+from libs.providers.egress import Door
+from libs.providers.errors import Unreachable
+from libs.providers.google import GoogleCalendar
+from libs.providers.port import Interval
+from tests.contract.providers.rigs import DAY
+api, ca, token, warm = sys.argv[1:]
+settings = Settings(ca_bundle=Path(ca), google_api_url=api, provider_timeout=2, connect_timeout=1)
+calendar = GoogleCalendar(Door(settings), settings)
+def busy():
+    calendar.busy(token, ["primary"], Interval(DAY, DAY + timedelta(days=1)))
+if warm == "warm":
+    busy()
+print("go", flush=True)
+sys.stdin.readline()
+began = time.monotonic()
+try:
+    busy()
+    print("answered")
+except Unreachable as error:
+    print(error.label, round(time.monotonic() - began))
+"""
+
+
+@pytest.mark.parametrize("connected", ["warm", "cold"])
+def test_a_wire_that_drips_meets_the_deadline_under_eventlets_monkey_patch(google: GoogleRig, connected: str) -> None:
+    # given a client that has a connection already, or has not; each byte of TLS restarts eventlet's own time-out
+    target = urlsplit(google.settings.google_api_url)
+    assert target.port
+    with Relay(target.port, pause=0.2) as relay:
+        api = google.settings.google_api_url.replace(str(target.port), str(relay.port))
+        with subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", DRIPPING, api, google.ca, google.token, connected],
+            env={**os.environ, "EVENTLET_NO_GREENDNS": "yes"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdout
+            assert client.stdout.readline() == "go\n"
+            # when the provider's bytes come one by one from now on
+            relay.set(Mode.DRIP)
+            said, _ = client.communicate("\n", timeout=60)
+    # then the call ends at the provider time-out
+    assert said.split() == ["timed-out", "2"]

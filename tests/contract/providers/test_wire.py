@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,39 @@ def rig(request: pytest.FixtureRequest) -> SandboxRig:
     """Both clients in turn."""
     found: SandboxRig = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.mark.parametrize("kind", ["not-offered", "refused"])
+def test_what_cannot_be_removed_for_good_is_removed_all_the_same(rig: SandboxRig, kind: str) -> None:
+    # given an entry, and a provider that does not offer what removing for good takes, or will not have it
+    wanted = entry(at(10), at(11))
+    placed = rig.port.put(rig.token, rig.calendar, wanted)
+    rig.fault("purge", "refused" if rig.provider == "google" else kind)
+    # when it is removed for good, then it is gone
+    gone = replace(wanted, remote_id=placed.remote_id, tried_before=True)
+    assert rig.port.remove(rig.token, rig.calendar, gone, for_good=True) is True
+    assert rig.ours() == []
+    # and what could be taken out of it is
+    assert rig.in_bin() == (["Ada Example", "Booked through Valet"] if rig.provider == "google" else [])
+
+
+def test_graph_is_asked_to_pass_by_the_deleted_items(microsoft: MicrosoftRig) -> None:
+    wanted = entry(at(10), at(11))
+    placed = microsoft.port.put(microsoft.token, microsoft.calendar, wanted)
+    gone = replace(wanted, remote_id=placed.remote_id, tried_before=True)
+    assert microsoft.port.remove(microsoft.token, microsoft.calendar, gone, for_good=True)
+    assert microsoft.admin.account("microsoft", microsoft.email)["bin"] == []
+
+
+def test_passing_trouble_leaves_what_is_to_be_removed_for_good_for_the_next_try(rig: SandboxRig) -> None:
+    wanted = entry(at(10), at(11))
+    placed = rig.port.put(rig.token, rig.calendar, wanted)
+    gone = replace(wanted, remote_id=placed.remote_id, tried_before=True)
+    rig.fault("patch", "busy-signal")
+    with pytest.raises(RateLimited):
+        rig.port.remove(rig.token, rig.calendar, gone, for_good=True)
+    assert rig.port.remove(rig.token, rig.calendar, gone, for_good=True) is True
+    assert rig.in_bin() == []
 
 
 def asked(rig: SandboxRig) -> list[dict[str, Any]]:

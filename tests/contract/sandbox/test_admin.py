@@ -28,6 +28,16 @@ def test_an_account_is_made_once(admin: SandboxAdmin) -> None:
     assert admin.health() == {"status": "ok", "accounts": 1}
 
 
+def test_an_outside_event_can_have_an_id_of_the_tests_choice_once(admin: SandboxAdmin) -> None:
+    # given an outside event with a chosen id
+    admin.create_account("google", ADA)
+    times = ("2026-06-02T09:00:00Z", "2026-06-02T10:00:00Z")
+    assert admin.add_event("google", ADA, *times, id=ID) == ID
+    # when another is to have the same, then it is refused
+    with pytest.raises(SandboxError, match="409"):
+        admin.add_event("google", ADA, *times, id=ID)
+
+
 def test_a_person_moves_and_deletes_events_in_their_own_calendar(
     google: Google, microsoft: Microsoft, admin: SandboxAdmin
 ) -> None:

@@ -37,6 +37,11 @@ def told(effect: Effect) -> list[Pending]:
     return [event] if event else []
 
 
+def ended(effect: Effect) -> Effect:
+    """As a try that came out so is read afterwards: at its next revision."""
+    return replace(effect, revision=effect.revision + 1)
+
+
 def kept(ledger: Ledger, *names: str, host: str = HOST, **given: Any) -> None:
     """Have effects in the ledger as they are given."""
     for name in names:
@@ -96,7 +101,19 @@ def test_who_read_it_before_another_changed_it_is_turned_away(ledger: LedgerShel
     ledger.store.end([(written, ())])
 
     assert begin(ledger.store, tried(read, 3, START)) == {read.booking}
-    assert ledger.store.get([read.booking]) == {read.booking: written}
+    assert ledger.store.get([read.booking]) == {read.booking: ended(written)}
+
+
+def test_who_read_it_while_another_had_it_in_hand_is_turned_away(ledger: LedgerShelf) -> None:
+    # given one who read an entry that another had begun to write
+    begin(ledger.store, tried(effect("mine"), 2, START))
+    read = ledger.store.get([booking_id("mine")])[booking_id("mine")]
+    # when the other has come to an end
+    written = came_out(read, Standing.WRITTEN, remote_id="remote-1")
+    ledger.store.end([(written, ())])
+    # then what was read is out of date
+    assert begin(ledger.store, tried(read, 3, START)) == {read.booking}
+    assert begin(ledger.store, tried(ended(written), 3, START)) == set()
 
 
 def test_the_end_of_a_try_gives_the_entry_free(ledger: LedgerShelf) -> None:
@@ -105,8 +122,8 @@ def test_the_end_of_a_try_gives_the_entry_free(ledger: LedgerShelf) -> None:
     written = came_out(mine, Standing.WRITTEN, remote_id="remote-1")
     ledger.store.end([(written, told(written))])
 
-    assert ledger.store.get([mine.booking]) == {mine.booking: written}
-    assert begin(ledger.store, tried(written, 3, START)) == set()
+    assert ledger.store.get([mine.booking]) == {mine.booking: ended(written)}
+    assert begin(ledger.store, tried(ended(written), 3, START)) == set()
 
 
 def test_what_is_no_longer_so_is_gone(ledger: LedgerShelf) -> None:
@@ -114,7 +131,7 @@ def test_what_is_no_longer_so_is_gone(ledger: LedgerShelf) -> None:
     begin(ledger.store, mine)
     delayed = came_out(mine, Standing.INTENDED, reason=Reason.RATE_LIMITED)
     ledger.store.end([(delayed, ())])
-    again = tried(delayed, 2, START)
+    again = tried(ended(delayed), 2, START)
     begin(ledger.store, again)
 
     assert ledger.store.get([mine.booking])[mine.booking] == again
@@ -126,11 +143,11 @@ def test_every_outcome_keeps_its_event(ledger: LedgerShelf) -> None:
     begin(ledger.store, mine)
     delayed = came_out(mine, Standing.INTENDED, reason=Reason.RATE_LIMITED)
     ledger.store.end([(delayed, told(delayed))])
-    again = tried(delayed, 2, START)
+    again = tried(ended(delayed), 2, START)
     begin(ledger.store, again)
     written = came_out(again, Standing.WRITTEN, remote_id="remote-1")
     ledger.store.end([(written, told(written))])
-    removed = replace(came_out(written, Standing.REMOVED), revision=written.revision + 1)
+    removed = ended(came_out(ended(written), Standing.REMOVED))
     ledger.store.begin([(removed, told(removed))], START)
 
     found = ledger.outbox.waiting(START + DAY, timedelta(0), 10)

@@ -15,7 +15,7 @@ from deploy.local import Stack
 from libs.contracts import codec
 from libs.contracts.reasons import Reason
 from libs.messaging import intake, topology
-from libs.testing.events import confirmed, requested
+from libs.testing.events import requested
 from tests.integration.local_stack.clients import amqp_connection, mongo_client
 
 SERVICES = ("auth", "availability", "booking", "calendar-writer")
@@ -210,26 +210,6 @@ def tidy(stack: Stack) -> Iterator[None]:
 
 
 WAYS = pytest.mark.parametrize("way", [by_a_detour, through_an_exchange])
-
-
-@WAYS
-@pytest.mark.usefixtures("tidy")
-def test_a_fact_that_an_emitter_slips_past_the_brokers_checks_is_taken_for_none(
-    stack: Stack, emitter: Any, way: Callable[..., None]
-) -> None:
-    # given a queue of Valet's that is bound as a service binds it
-    queue = topology.Queue("calendar-writer", "probe", ("booking-confirmed",))
-    with amqp_connection(stack.env("operator")) as connection:
-        listener = connection.channel()
-        mine = listener.queue_declare(exclusive=True).queue
-        listener.queue_bind(mine, "events", "booking-confirmed")
-        # when an emitter says a fact by a way on which the broker checks no keys
-        fact = amqp.Message(held("b-1", confirmed("b-1")), content_type=codec.STRUCTURED)
-        way(emitter, "emitter-demo.detour", "events", "booking-confirmed", fact)
-        # then it does get there, and goes no further
-        item = intake.read(intake.raw(arrived(listener, mine)), queue, 100_000)
-    assert isinstance(item, intake.Unfit)
-    assert item.reason == Reason.WRONG_ROUTE
 
 
 @WAYS

@@ -14,12 +14,12 @@ from deploy.local.stack import Stack
 from libs.config.settings import Settings
 from libs.messaging import topology
 from libs.messaging.consumer import Consumer
-from libs.messaging.dead import Sealer
 from libs.messaging.delivery import Outcome
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
 from libs.messaging.rescue import Rescue
 from libs.messaging.rpc import Ask
+from libs.messaging.sealer import Sealer
 from libs.messaging.work import Rules
 from tests.integration.messaging.program import Program
 from tests.integration.messaging.support import KIND, Item, Listening, Proxy, channel, in_thread

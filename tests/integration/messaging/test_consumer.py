@@ -2,10 +2,14 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import pytest
+from kombu import Connection
+
+from libs.config.settings import Settings
 from libs.contracts import codec
-from libs.messaging import topology
+from libs.messaging import session, topology
 from libs.messaging.delivery import DONE, Outcome
 from libs.messaging.link import Link
 from tests.integration.messaging.conftest import Listen
@@ -243,3 +247,45 @@ def _stands(link: Link, queue: str) -> bool:
     except Exception:  # noqa: BLE001 - NotFound, in whatever form py-amqp says it
         return False
     return True
+
+
+class Impatient(Link):
+    """A way to the bus that beats once a second, so that a silence is noticed soon."""
+
+    def open(self, heartbeat: int = 1, within: float | None = None) -> Connection:
+        return super().open(heartbeat, within)
+
+
+def test_large_messages_are_taken_by_weight(
+    operator: Settings, link: Link, queue: topology.Queue, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a handler that takes longer than two heartbeats, and a backlog that weighs much more than may be in hand
+    monkeypatch.setattr(session, "MOST_BYTES", 1_000_000)
+    made: list[session.Session] = []
+    monkeypatch.setattr(session.Session, "begin", _noted(session.Session.begin, made))
+    seen = Gate()
+    flood(link, queue.name, [held(f"n{i}") + b" " * 200_000 for i in range(60)])
+    # when it is consumed
+    listen(seen, batch=2, in_flight=20, link=Impatient(operator, "tests-heavy"))
+    wait_until(lambda: made and made[-1].heavy, 10)
+    heaviest, until = 0, time.monotonic() + 3.5
+    while time.monotonic() < until:
+        heaviest = max(heaviest, made[-1]._bytes)
+        time.sleep(0.05)
+    # then no more is read than fits, over the one connection
+    assert 1_000_000 <= heaviest <= 1_000_000 + 250_000
+    assert len(made) == 1
+    # and all of it is handled in the end, once
+    seen.open()
+    wait_until(lambda: len(seen.ids) >= 60, 20)
+    assert sorted(seen.ids) == sorted(f"n{i}" for i in range(60))
+    wait_until(lambda: made[-1]._bytes == 0)
+    assert len(made) == 1
+
+
+def _noted(begin: Callable[[session.Session], None], made: list[session.Session]) -> Callable[[session.Session], None]:
+    def noted(one: session.Session) -> None:
+        made.append(one)
+        begin(one)
+
+    return noted

@@ -91,10 +91,10 @@ def test_a_service_with_keys_seals_what_it_gives_up(
 ) -> None:
     # given a service that can seal
     class Backwards:
-        def seal(self, body: bytes) -> bytes:
+        def seal(self, body: bytes, use: str = "") -> bytes:
             return body[::-1]
 
-        def open(self, sealed: bytes) -> bytes:
+        def open(self, sealed: bytes, use: str = "") -> bytes:
             return sealed[::-1]
 
     listen(Seen(lambda items: [Poison(Reason.SEAL_UNREADABLE)] * len(items)), Rules(sealer=Backwards))

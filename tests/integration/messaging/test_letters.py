@@ -1,6 +1,7 @@
 """An operator looks at dead letters, puts them back or drops them; whatever happens meanwhile, none is lost."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +11,14 @@ from amqp import Message
 from libs.contracts.reasons import Reason
 from libs.crypto.letters import LetterSeal
 from libs.messaging import dead, topology
+from libs.messaging import letters as module
 from libs.messaging.delivery import DONE, Outcome, Poison
 from libs.messaging.errors import BusUnavailable
-from libs.messaging.letters import Found, Letters
+from libs.messaging.letters import Found, Letters, waiting
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.work import Rules
+from libs.mongo.errors import StoreUnavailable
 from libs.testing.keys import keyring
 from tests.integration.messaging.conftest import Listen
 from tests.integration.messaging.support import Proxy, Seen, channel, depth, held, post, wait_until
@@ -266,3 +269,88 @@ def test_a_message_that_reached_a_service_by_a_wrong_way_is_not_kept_when_the_br
     # then nothing of it is kept: put back by an operator it would have the right way
     (found,) = letters.look(MOST).letters
     assert (found.reason, found.replayable) == ("delivered-too-often", False)
+
+
+def _named(*wanted: str) -> Callable[[Found, bytes], bool]:
+    return lambda found, _: found.name in wanted
+
+
+def _note(seen: list[str]) -> Callable[[Found, bytes], bool]:
+    def keep(found: Found, _: bytes) -> bool:
+        seen.append(found.name)
+        return False
+
+    return keep
+
+
+def _nothing() -> None:
+    """Nothing is written down."""
+
+
+class TestSifting:
+    """What an erasure does with a service's own letters."""
+
+    def test_the_unwanted_are_gone_and_the_others_stay_in_order(
+        self, letters: Letters, put: Callable[..., None], link: Link, service: str
+    ) -> None:
+        put("a" * 32, "b" * 32, "c" * 32, "d" * 32)
+        called: list[int] = []
+        gone = letters.sift(
+            _named("b" * 32, "d" * 32), lambda: called.append(depth(link, topology.dead_queue(service)))
+        )
+
+        assert (gone, called) == (2, [0]), "all were in hand when it was called"
+        wait_until(lambda: names(letters.look(MOST).letters) == ["a" * 32, "c" * 32])
+
+    def test_nothing_is_destroyed_before_it_is_written_down(self, letters: Letters, put: Callable[..., None]) -> None:
+        put("a" * 32, "b" * 32)
+
+        def not_written_down() -> None:
+            raise StoreUnavailable("made-up outage")
+
+        with pytest.raises(StoreUnavailable):
+            letters.sift(lambda *_: True, not_written_down)
+        wait_until(lambda: names(letters.look(MOST).letters) == ["a" * 32, "b" * 32])
+
+    def test_a_letter_that_somebody_has_in_hand_is_waited_for(
+        self, letters: Letters, put: Callable[..., None], link: Link, publisher: Publisher, service: str
+    ) -> None:
+        # given an operator who looks at letters just now
+        put("a" * 32)
+        looking, done = threading.Event(), threading.Event()
+
+        def slow(found: Found) -> bool:
+            looking.set()
+            return done.wait(20)
+
+        operator = threading.Thread(target=lambda: Letters(link, publisher, [service]).look(MOST, slow))
+        operator.start()
+        assert looking.wait(20)
+        # when they are sifted
+        seen: list[str] = []
+        sifting = threading.Thread(target=lambda: letters.sift(_note(seen), _nothing))
+        sifting.start()
+        sifting.join(1)
+        assert sifting.is_alive(), "it waits for its turn"
+        done.set()
+        operator.join(20)
+        sifting.join(20)
+        # then none was overlooked
+        assert seen == ["a" * 32]
+
+    def test_who_keeps_them_too_long_is_not_waited_for(
+        self, letters: Letters, put: Callable[..., None], link: Link, service: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put("a" * 32)
+        monkeypatch.setattr(module, "TURN", 0.3)
+        with channel(link) as other:
+            other.queue_declare(topology.letters_in_hand(service), exclusive=True)
+            with pytest.raises(BusUnavailable, match="somebody else"):
+                letters.sift(lambda *_: True, _nothing)
+        wait_until(lambda: names(letters.look(MOST).letters) == ["a" * 32])
+
+
+def test_how_much_waits_is_seen_without_rights(link: Link, put: Callable[..., None], service: str) -> None:
+    put("a" * 32, "b" * 32)
+    queue = topology.dead_queue(service)
+    assert waiting(link, [queue, "no-such-queue"]) == {queue: 2, "no-such-queue": 0}

@@ -9,13 +9,17 @@ import pytest
 
 from libs.contracts import codec
 from libs.contracts.reasons import Reason
-from libs.messaging import topology, work
+from libs.crypto.letters import LetterSeal
+from libs.messaging import intake, topology, waiting, work
 from libs.messaging.delivery import DONE, Retry
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.retry import RetryPolicy
 from libs.messaging.work import Rules
+from libs.testing.events import CANARIES, requested
+from libs.testing.keys import keyring
+from libs.testing.leaks import leaks
 from tests.integration.messaging.conftest import Listen
 from tests.integration.messaging.support import (
     BOOKING,
@@ -29,8 +33,10 @@ from tests.integration.messaging.support import (
     taken,
     wait_until,
 )
+from tests.unit.messaging.messages import structured
 
 ONE_SECOND = topology.LADDER[0]
+SEAL = LetterSeal(keyring())
 
 
 def test_it_comes_back_after_the_delay_as_it_was(link: Link, queue: topology.Queue, listen: Listen) -> None:
@@ -76,6 +82,29 @@ def test_body_and_content_type_are_untouched_in_both_modes(link: Link, queue: to
     assert headers.items() <= back[data]["application_headers"].items()
     assert back[held("s")]["content_type"] == codec.STRUCTURED
     assert all(properties["delivery_mode"] == 2 for properties in back.values())
+
+
+def test_a_request_waits_sealed_and_comes_back_as_it_was(link: Link, queue: topology.Queue, listen: Listen) -> None:
+    # given a request in the clear that cannot be handled now
+    body = structured(id="r-1")
+    putting_off = listen(lambda items: [Retry(Reason.STORE_UNAVAILABLE)] * len(items), Rules(sealer=lambda: SEAL))
+    post(link, queue.name, [body])
+    wait_until(lambda: sum(depth(link, rung.queue) for rung in topology.LADDER), 10)
+    assert putting_off.stop(5)
+    wait_until(lambda: depth(link, queue.name) == 1, 10)
+    # when it is back from its delay, then what lay there cannot be read
+    (waited,) = taken(link, queue.name)
+    assert waited.properties["content_type"] == waiting.CONTENT_TYPE
+    assert not leaks(f"{waited.body!r} {waited.properties}", CANARIES)
+    # and its own service reads it as it was sent
+    seen = Seen()
+    listen(seen, Rules(sealer=lambda: SEAL))
+    headers = waited.properties["application_headers"]
+    kept = {intake.ATTEMPT: headers[intake.ATTEMPT], intake.FIRST_SEEN: headers[intake.FIRST_SEEN]}
+    post(link, queue.name, [bytes(waited.body)], content_type=waiting.CONTENT_TYPE, application_headers=kept)
+    wait_until(lambda: seen.ids == ["r-1"], 10)
+    (item,) = seen.batches[0]
+    assert (item.data, item.attempt) == (requested(), 2)
 
 
 def test_those_that_failed_together_come_back_spread(link: Link, queue: topology.Queue, listen: Listen) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import Stack
+from libs.mongo.client import connect
+from tests.conftest import settings_of
 
 NAMEKO = Path(__file__).parents[3] / ".venv" / "bin" / "nameko"
 MODULES = {
@@ -72,6 +74,22 @@ def test_keys_that_others_can_read_are_refused(servers: Stack, tmp_path: Path) -
     # then it does not start
     assert done.returncode == 78
     assert "VALET_KEYRING: others can read the key file" in done.stderr
+
+
+def test_keys_that_the_stored_data_do_not_hang_on_are_refused_by_name(servers: Stack) -> None:
+    # given data keys in the store, wrapped by a master key that was lost
+    database = connect(settings_of(servers, "booking"), "booking")
+    lost = [{"_id": f"lost-{n}", "master": "k-lost", "wrapped": b"blob"} for n in range(2)]
+    database["keys"].insert_many(lost)
+    try:
+        # when booking is started
+        done = run("booking", {**os.environ, **servers.env("booking")})
+    finally:
+        database["keys"].delete_many({"master": "k-lost"})
+        database.client.close()
+    # then it does not start, and says what is missing
+    assert done.returncode == 78
+    assert "VALET_KEYRING: the key file lacks master key k-lost (wraps 2 data keys)" in done.stderr
 
 
 def run(service: str, env: Env) -> "subprocess.CompletedProcess[str]":

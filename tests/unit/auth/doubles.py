@@ -9,12 +9,13 @@ from typing import Any, cast
 import msgspec
 
 from libs.contracts.events import Provider
-from libs.crypto.keyring import Keyring, Wrapped
+from libs.crypto.keyring import Keyring
 from libs.crypto.vault import Vault
 from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
 from libs.providers.errors import ProviderError
 from libs.providers.port import Busy, Calendar, Interval, Unreadable
+from libs.testing.keys import MemoryKeys
 from services.auth.choices import Chosen
 from services.auth.desk import Desk
 from services.auth.domain import ACTIVE, MOST_STEPS, Connection, Flow, Revocation, State, Step
@@ -168,22 +169,6 @@ class MemoryStore:
                 Count(*key, len(some), min((c.proved_at for c in some if c.proved_at), default=None))
                 for key, some in groups.items()
             ]
-
-
-class MemoryKeys:
-    """Wrapped data keys, in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Wrapped] = {}
-
-    def get(self, owners: Sequence[str]) -> Mapping[str, Wrapped]:
-        return {owner: self.kept[owner] for owner in owners if owner in self.kept}
-
-    def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
-        self.kept = {**keys, **self.kept}
-
-    def remove(self, owner: str) -> bool:
-        return self.kept.pop(owner, None) is not None
 
 
 class Told:

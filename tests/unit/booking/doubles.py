@@ -15,6 +15,8 @@ from libs.testing.outbox import MemoryOutbox, Told
 from services.booking.claims import Claimant, Span, Terms, cells, is_day
 from services.booking.desk import Desk
 from services.booking.domain import Booking, CalendarState, Conflict, Rules
+from services.booking.erasure import Course, Job, Left, Mark, Refused, was_cancelled
+from services.booking.erasures import Figures, Part
 from services.booking.invitees import Entrance, Safe
 from services.booking.moves import Refusal
 from services.booking.outgoing import events_of
@@ -128,6 +130,126 @@ class MemoryBookings(Outage):
             self.outbox.put(booking.id, as_kept(event))
 
 
+class MemoryErasures(Outage):
+    """The port ErasureStore, on the bookings of a MemoryBookings."""
+
+    def __init__(self, bookings: MemoryBookings) -> None:
+        super().__init__()
+        self.bookings = bookings
+        self.list: dict[str, Mark] = {}
+        self.kept: dict[str, Job | Refused] = {}
+        self.outbox = MemoryOutbox("erasures")
+        self.reads = 0
+
+    def marks(self, persons: Iterable[str]) -> Mapping[str, Mark]:
+        with self.reached():
+            self.reads += 1
+            return {person: self.list[person] for person in persons if person in self.list}
+
+    def begin(self, person: str, now: datetime) -> Mark:
+        with self.reached():
+            last = self.list.get(person, Mark(0, as_kept(now)))
+            self.list[person] = Mark(last.epoch + 1, max(last.until, as_kept(now)))
+            return self.list[person]
+
+    def find(self, ids: Sequence[str]) -> Mapping[str, Job | Refused]:
+        with self.reached():
+            return {id: self.kept[id] for id in ids if id in self.kept}
+
+    def add(self, job: Job) -> bool:
+        with self.reached():
+            return self._insert(job)
+
+    def refuse(self, refused: Refused, event: Pending) -> bool:
+        with self.reached():
+            if inserted := self._insert(refused):
+                self.outbox.put(refused.id, as_kept(event))
+            return inserted
+
+    def claim(self, now: datetime, until: datetime, most: int) -> Sequence[Job]:
+        with self.reached():
+            due = sorted((job for job in self._open() if job.due <= now), key=lambda job: job.due)[:most]
+            taken = [replace(job, due=until, revision=job.revision + 1) for job in due]
+            self.kept.update({job.id: job for job in taken})
+            return taken
+
+    def save(self, job: Job, events: Sequence[Pending] = ()) -> Job | None:
+        with self.reached():
+            stands = self.kept.get(job.id)
+            if not isinstance(stands, Job) or stands.revision != job.revision:
+                return None
+            saved = as_kept(replace(job, revision=job.revision + 1, refused=stands.refused))
+            self.kept[job.id] = saved
+            for event in events:
+                self.outbox.put(job.id, as_kept(event))
+            return saved
+
+    def touch(self, persons: Iterable[str], now: datetime) -> None:
+        with self.reached():
+            for job in filter(None, map(self._last, persons)):
+                again = replace(job, course=Course.OPEN, due=now, rounds=0, after="", revision=job.revision + 1)
+                self.kept[job.id] = again
+
+    def note_refused(self, persons: Mapping[str, int]) -> None:
+        with self.reached():
+            for person, count in persons.items():
+                if job := self._last(person):
+                    self.kept[job.id] = replace(job, refused=job.refused + count)
+
+    def of_owners(self, owners: Sequence[str], most: int) -> Sequence[Booking]:
+        with self.bookings.reached():
+            return [booking for booking in self.bookings.kept.values() if booking.person in owners][:most]
+
+    def parts(self, erasure: str, after: str, most: int) -> Sequence[Part]:
+        with self.bookings.reached():
+            found = sorted(id for id, b in self.bookings.kept.items() if b.erasure == erasure and id > after)[:most]
+            return [Part(self.bookings.kept[id], not self._waiting(id)) for id in found]
+
+    def left(self, erasure: str) -> Left:
+        with self.bookings.reached():
+            found = [booking for booking in self.bookings.kept.values() if booking.erasure == erasure]
+            return Left(len(found), len([booking for booking in found if was_cancelled(booking)]))
+
+    def delete(self, erasure: str, bookings: Sequence[str]) -> None:
+        with self.bookings.reached():
+            for refusal in self._refusals(bookings):
+                if not self.bookings.outbox.of(refusal.id):
+                    del self.bookings.refusals[refusal.id]
+            for id in bookings:
+                stands = self.bookings.kept.get(id)
+                if stands and stands.erasure == erasure and not self.bookings.outbox.of(id):
+                    del self.bookings.kept[id]
+
+    def recent(self, most: int) -> Sequence[Job]:
+        with self.reached():
+            jobs = [job for job in self.kept.values() if isinstance(job, Job)]
+            return sorted(jobs, key=lambda job: job.asked_at, reverse=True)[:most]
+
+    def figures(self) -> Figures:
+        with self.reached():
+            return Figures(len(self._open()), min((job.asked_at for job in self._open()), default=None))
+
+    def _insert(self, either: Job | Refused) -> bool:
+        if either.id in self.kept:
+            return False
+        self.kept[either.id] = as_kept(either)
+        return True
+
+    def _open(self) -> list[Job]:
+        return [job for job in self.kept.values() if isinstance(job, Job) and job.course is Course.OPEN]
+
+    def _last(self, person: str) -> Job | None:
+        jobs = [job for job in self.kept.values() if isinstance(job, Job) and job.person == person]
+        return max(jobs, key=lambda job: job.mark.epoch if job.mark else 0, default=None)
+
+    def _refusals(self, bookings: Sequence[str]) -> list[Refusal]:
+        return [refusal for refusal in self.bookings.refusals.values() if refusal.booking in bookings]
+
+    def _waiting(self, booking: str) -> bool:
+        ids = [booking, *(refusal.id for refusal in self._refusals([booking]))]
+        return any(self.bookings.outbox.of(id) for id in ids)
+
+
 class MemoryHosts(Outage):
     """The port HostBook."""
 
@@ -175,6 +297,7 @@ class World:
     keys: MemoryKeys
     clock: Clock
     envelopes: Envelopes
+    erasures: MemoryErasures
     desk: Desk
 
     def booking(self, id: str) -> Booking:
@@ -183,7 +306,7 @@ class World:
 
 def another_replica(made: World) -> Desk:
     """A second process on the same store, which has no keys in memory yet."""
-    return replace(made.desk, safe=Safe(Vault(keyring(), made.keys), made.desk.digests))
+    return replace(made.desk, safe=Safe(Vault(keyring(), made.keys)))
 
 
 def world(*, require_sealed: bool = False) -> World:
@@ -191,9 +314,9 @@ def world(*, require_sealed: bool = False) -> World:
     masters, told, keys, clock = keyring(), Told(), MemoryKeys(), Clock()
     store, hosts = MemoryBookings(), MemoryHosts()
     envelopes, digests = Envelopes(masters), Digests(masters)
-    safe = Safe(Vault(masters, keys), digests)
-    desk = Desk(store, hosts, told, Entrance(envelopes, require_sealed), safe, digests, RULES, clock)
-    return World(store, hosts, told, keys, clock, envelopes, desk)
+    safe, erasures = Safe(Vault(masters, keys)), MemoryErasures(store)
+    desk = Desk(store, hosts, told, Entrance(envelopes, require_sealed), safe, digests, RULES, clock, erasures)
+    return World(store, hosts, told, keys, clock, envelopes, erasures, desk)
 
 
 def event_of(booking: Booking) -> Pending:

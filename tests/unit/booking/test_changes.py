@@ -594,3 +594,42 @@ def test_only_a_reschedule_has_a_target() -> None:
     wish = moves.Wish("bk_key", confirm(made).request, Asked.CANCELLATION)
     with pytest.raises(ValueError, match="target"):
         moves.target(wish, confirm(made, SOON + HOUR))
+
+
+class TestWhoAsks:
+    """Anybody can write another's source into an event: where the broker vouched for who booked, it must vouch for who changes."""
+
+    @pytest.mark.parametrize(
+        ("booked_by", "asked_by", "may"),
+        [
+            ("emitter-a", "emitter-a", True),
+            ("emitter-a", "emitter-b", False),
+            ("emitter-a", None, False),
+            ("emitter-a", "valet-operator", True),
+            (None, "emitter-b", True),
+            (None, None, True),
+        ],
+    )
+    def test_only_the_user_who_booked_may_change_it(
+        self, booked_by: str | None, asked_by: str | None, may: bool
+    ) -> None:
+        made = world()
+        booking = confirm(made, user=booked_by)
+        outcomes = ask(
+            made, incoming(cancellation(booking), user=asked_by), incoming(reschedule(booking), user=asked_by)
+        )
+
+        unknown = Refuse(Reason.UNKNOWN_BOOKING)
+        assert outcomes[0] == (DONE if may else unknown)
+        assert (outcomes[1] == unknown) is not may
+        assert (made.booking(booking.id).state is State.CANCELLED) is may
+
+    def test_an_operator_may_change_any(self) -> None:
+        made = world()
+        booking = confirm(made, user="emitter-a")
+        assert ask(made, incoming(cancellation(booking), source=OPERATOR)) == [DONE]
+
+    def test_who_booked_is_remembered_with_a_rejection_too(self) -> None:
+        made = world()
+        booking = hold(made, SOON + timedelta(minutes=3), user="emitter-a")
+        assert (booking.state, booking.user) == (State.REJECTED, "emitter-a")

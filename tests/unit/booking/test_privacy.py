@@ -10,7 +10,7 @@ from libs.contracts.reasons import Reason
 from libs.testing.events import ADA, CANARIES, TITLE, booking_id, incoming, malformed, requested, sealed_request
 from libs.testing.leaks import LogCapture, leaks, whole_text
 from services.booking.handlers import expire_holds, hold_bookings
-from services.booking.questions import details
+from services.booking.questions import details, journeys
 from services.booking.requests import candidate
 from tests.unit.booking.doubles import RULES, World, another_replica, world
 
@@ -109,3 +109,20 @@ def test_no_log_line_says_anything_personal(log: LogCapture) -> None:
     assert "off-grid" in log.text
     assert "holds not swept" in log.text
     assert not leaks(log.text, CANARIES)
+
+
+@pytest.mark.parametrize("ask", [details, journeys])
+def test_what_cannot_be_a_booking_is_not_looked_for(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Somebody may have typed a person's address; databases log the conditions of what takes them long.
+    made = world()
+    asked: list[str] = []
+
+    def get(ids: Sequence[str]) -> dict[str, Any]:
+        asked.extend(ids)
+        return {}
+
+    monkeypatch.setattr(made.store, "get", get)
+    ids = [booking_id("mine"), "ada@example.com", booking_id("mine") + "\n", ""]
+
+    assert ask(ids, made.desk) == dict.fromkeys(ids)
+    assert asked == [booking_id("mine")]

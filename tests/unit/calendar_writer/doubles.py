@@ -1,6 +1,6 @@
 """The calendar-writer's ledger in memory, and a desk made of doubles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -48,7 +48,7 @@ class MemoryLedger(Outage):
             for effect, events in changes:
                 stands = self.kept.get(effect.booking)
                 if stands is not None and stands.revision == effect.revision:
-                    self._keep(effect, events)
+                    self._keep(replace(effect, revision=effect.revision + 1), events)
 
     def parked(self, host: str) -> Sequence[str]:
         with self.reached():
@@ -134,9 +134,16 @@ def stands(version: int = 2, *, host: str = HOST, start: datetime = SOON) -> Det
     )
 
 
-def over(version: int = 3, *, host: str = HOST, start: datetime = SOON) -> Detail:
-    """The same booking, cancelled."""
-    return Detail(version=version, stands=False, pending=False, host=host, start=start, end=start + HOUR)
+def over(version: int = 3, *, host: str = HOST, start: datetime = SOON, erased: bool = False) -> Detail:
+    """The same booking, cancelled; with `erased` because its person is."""
+    end = start + HOUR
+    return Detail(version=version, stands=False, pending=False, erased=erased, host=host, start=start, end=end)
+
+
+def at_once(work: Callable[[], object], seconds: float) -> bool:
+    """The port Aside, for work that is done in no time."""
+    work()
+    return True
 
 
 @dataclass
@@ -211,7 +218,7 @@ def world() -> World:
     calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     placing = Placing(calendars, grants, map)
     make = EffectMaker(SECRET)
-    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, Rhythm())
+    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, at_once, Rhythm())
     made = World(details, grants, google, microsoft, ledger, told, reminded, clock, desk)
     made.connect()
     return made

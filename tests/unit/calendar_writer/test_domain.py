@@ -45,6 +45,11 @@ def effect(standing: Standing = Standing.INTENDED, version: int = 2, attempts: i
     return replace(fresh, standing=standing, version=version, attempts=attempts)
 
 
+def past(standing: Standing, attempts: int = 1) -> Effect:
+    """An effect of a booking whose time is just over."""
+    return replace(effect(standing, attempts=attempts), start=START - timedelta(hours=1), end=START)
+
+
 PENDING = Detail(version=1, stands=False, pending=True)
 
 
@@ -76,10 +81,16 @@ PENDING = Detail(version=1, stands=False, pending=True)
         (None, effect(Standing.INTENDED), Want.REMOVE),
         (None, effect(Standing.INTENDED, attempts=0), Want.CLOSE),
         (None, effect(Standing.REMOVED), Want.NOTHING),
+        # Nor does it know those whose time is over for long: their entries are the hosts'. Of others they are to be removed.
+        (None, past(Standing.WRITTEN), Want.NOTHING),
+        (None, past(Standing.FAILED), Want.NOTHING),
+        (None, past(Standing.INTENDED), Want.CLOSE),
+        (None, past(Standing.PARKED, attempts=0), Want.CLOSE),
+        (over(), past(Standing.WRITTEN), Want.REMOVE),
     ],
 )
 def test_what_the_booking_wants_of_the_calendar(detail: Detail | None, effect: Effect | None, wanted: Want) -> None:
-    assert want(detail, effect) is wanted
+    assert want(detail, effect, START) is wanted
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,9 @@ class Chaos:
         self.desk = replace(made.desk, details=self.broken(made.desk.details))
 
     def broken(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        def with_chaos(*given: Any) -> Any:
+        def with_chaos(*given: Any, **named: Any) -> Any:
             self.happen()
-            result = step(*given)
+            result = step(*given, **named)
             self.happen()
             return result
 

@@ -549,6 +549,37 @@ class TestErased:
         assert questions([booking_id("other")]) == {booking_id("other"): None}
 
 
+class TestForgottenForItsAge:
+    """The booking service keeps nothing of bookings that are over for long, where it is told so."""
+
+    def test_its_entry_is_the_hosts_and_stays(self) -> None:
+        # given an entry whose booking is over, and forgotten
+        made = with_booking()
+        write(made, "mine")
+        made.clock.move(timedelta(days=400))
+        del made.details.said[booking_id("mine")]
+        before = len(made.told.events)
+        # when an old event about it comes again
+        assert write(made, "mine") == [DONE]
+        # then nothing is removed, and nothing said
+        assert len(made.entries()) == 1
+        assert len(made.told.events) == before
+
+    def test_what_was_still_tried_comes_to_an_end(self) -> None:
+        # given an insert whose answer was lost
+        made = with_booking()
+        made.google.put = lost(made.google.put)  # type: ignore[method-assign]  # it took effect, and nobody knows
+        write(made, "mine")
+        del made.google.put
+        made.clock.move(timedelta(days=2))
+        del made.details.said[booking_id("mine")]
+        # when its booking is over and forgotten, then nothing is tried any more, and it is said that this was given up
+        assert write(made, "mine") == [DONE]
+        assert len(made.entries()) == 1
+        assert told(made)[-1] == ("calendar-write-failed", "attempts-exhausted")
+        assert write(made, "mine") == [DONE]
+
+
 def lost(put: Callable[..., Any]) -> Callable[..., Any]:
     def losing(*given: Any) -> Any:
         put(*given)

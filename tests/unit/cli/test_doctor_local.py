@@ -170,7 +170,7 @@ def test_a_good_key_file_is_green_and_shows_no_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "change"), [(0o644, {}), (0o640, {}), (0o600, {"current": "k2"}), (0o600, {"keys": 3})]
+    ("mode", "change"), [(0o644, {}), (0o660, {}), (0o600, {"current": "k2"}), (0o600, {"keys": 3})]
 )
 def test_a_bad_key_file_is_red_by_its_name(mode: int, change: dict[str, Any], tmp_path: Path) -> None:
     found = keys.check("keyring auth", keyring(tmp_path / "auth.json", mode, **change))

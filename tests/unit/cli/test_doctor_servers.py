@@ -201,7 +201,7 @@ def test_a_clock_is_read_from_an_http_date() -> None:
 def test_every_question_that_a_service_answers_is_looked_for() -> None:
     # given what the services declare
     declared = set()
-    for file in Path("services").glob("*/service.py"):
+    for file in (Path(__file__).parents[3] / "services").glob("*/service.py"):
         service = re.search(r'^    name = "(.+)"$', file.read_text(), re.MULTILINE)
         assert service is not None
         methods = re.findall(r"@answers\([^)]*\)\s+def (\w+)", file.read_text())

@@ -1,7 +1,6 @@
 """The command line: help, misuse, settings, and one JSON document whatever happens."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,8 @@ INVITEE = ["--name", "Ada Example", "--email", "ada@example.com"]
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but those that a test gives, and no broker."""
-    for name in [name for name in os.environ if name.startswith("VALET_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(environment, "REPOSITORY", tmp_path)
-    monkeypatch.chdir(tmp_path)
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker."""
 
     def refused(self: Link, *_: Any, **__: Any) -> None:
         raise BusUnavailable("ConnectionRefusedError")

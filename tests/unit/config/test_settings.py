@@ -144,6 +144,39 @@ def test_another_region_is_for_development_only(monkeypatch: pytest.MonkeyPatch)
     assert load().region == "eu-west-1"
 
 
+OPEN_DOORS = [
+    ("AMQP_URL", AMQP.replace("//valet", "//guest"), "guest"), ("AMQP_URL", AMQP.replace("//valet", "//%67uest"), "guest"),
+    ("AMQP_URL", "amqps://bus.example:5671/valet", "guest"),
+    *((name, f"mongodb{url}", "authentication") for name in ("MONGO_URL", "BACKUP_MONGO_URL") for url in (
+        "://store.example/valet_booking?tls=true", "+srv://store.example/valet_booking",
+        "://valet@store.example/valet_booking?tls=true",
+        "://store.example/valet_booking?tls=true&authMechanism=SCRAM-SHA-256",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "why"), OPEN_DOORS)
+def test_what_anybody_could_log_in_to_is_for_development_only(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(f"VALET_{name}", value)
+    text = refused()
+    assert text.startswith(f"VALET_{name}: ")
+    assert why in text
+    assert SECRET not in text
+    monkeypatch.setenv("VALET_MODE", "development")
+
+    assert load(name.lower())
+
+
+@pytest.mark.parametrize("mechanism", ["MONGODB-X509", "mongodb-aws"])
+def test_a_login_without_a_password_is_a_login(monkeypatch: pytest.MonkeyPatch, mechanism: str) -> None:
+    url = f"mongodb://store.example/valet_booking?tls=true&authSource=%24external&authMechanism={mechanism}"
+    monkeypatch.setenv("VALET_MONGO_URL", url)
+
+    assert load("mongo_url")
+
+
 def test_files_that_exist_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("x")

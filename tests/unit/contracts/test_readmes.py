@@ -24,7 +24,6 @@ READMES = [
 ]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in READMES}
 SERVICES = {s["name"]: s for s in tomllib.loads((ROOT / "deploy/rabbitmq/access.toml").read_text())["services"]}
-UNTAKEN = {"personal-data-erased"}  # the right is there; nothing publishes it, as libs/contracts/README.md says
 OTHERS = {"VALET_PROBES", "VALET_MONGOD", "VALET_CHROMIUM", "VALET_CHROMEDRIVER", "VALET_REQUIRE_BROWSER"}
 """Settings of the command, the local stack and the tests."""
 
@@ -61,7 +60,7 @@ def test_a_service_consumes_what_its_readme_says(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_emits_what_its_readme_says(service: str) -> None:
-    assert _events(_section(service, "Emits")) == set(SERVICES[service]["publish"]) - UNTAKEN
+    assert _events(_section(service, "Emits")) == set(SERVICES[service]["publish"])
 
 
 @pytest.mark.parametrize("service", SERVICES)

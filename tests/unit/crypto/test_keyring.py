@@ -9,7 +9,7 @@ import pytest
 
 from libs.crypto.errors import KeyringError, SealBroken
 from libs.crypto.keyring import Keyring, Wrapped
-from libs.testing.keys import keyring
+from libs.testing.keys import INDEX, keyring
 
 KEY = base64.b64encode(b"m" * 32).decode()
 GOOD: dict[str, Any] = {"format": "valet-keyring-1", "current": "k1", "keys": {"k1": KEY}, "index": KEY}
@@ -41,9 +41,11 @@ def test_a_good_key_file_is_read(tmp_path: Path) -> None:
         ({**GOOD, "keys": {}}, "valet-keyring-1"),
         ({**GOOD, "keys": {"k1": 7}}, "valet-keyring-1"),
         ({name: value for name, value in GOOD.items() if name != "index"}, "valet-keyring-1"),
-        ({**GOOD, "keys": {"k1": "not base64!"}}, "valet-keyring-1"),
-        ({**GOOD, "keys": {"k1": "ключ"}}, "valet-keyring-1"),
-        ({**GOOD, "index": KEY[:-2]}, "valet-keyring-1"),
+        ({**GOOD, "keys": {"K 1": KEY}}, "valet-keyring-1"),
+        ({**GOOD, "padding": "x" * 70_000}, "valet-keyring-1"),
+        ({**GOOD, "keys": {"k1": "not base64!"}}, "not base64"),
+        ({**GOOD, "keys": {"k1": "ключ"}}, "not base64"),
+        ({**GOOD, "index": KEY[:-2]}, "not base64"),
         ({**GOOD, "current": "k2"}, "current"),
         ({**GOOD, "keys": {"k1": base64.b64encode(b"m" * 16).decode()}}, "32 bytes"),
         ({**GOOD, "index": base64.b64encode(b"m" * 33).decode()}, "32 bytes"),
@@ -59,18 +61,26 @@ def test_a_faulty_key_file_is_refused(tmp_path: Path, content: bytes | dict[str,
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610, 0o601])
-def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    path = written(tmp_path, GOOD, mode)
-
-    with pytest.raises(KeyringError, match="chmod 600"):
-        Keyring.load(path)
-    assert Keyring.load(path, private=False).current == "k1"
-
-
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_key_file_of_its_owner_alone_is_taken(tmp_path: Path, mode: int) -> None:
     assert Keyring.load(written(tmp_path, GOOD, mode)).current == "k1"
+
+
+@pytest.mark.parametrize(
+    ("newer", "says"),
+    [
+        (keyring("k1", "k2"), None),
+        (keyring("k2"), None),
+        (keyring("k1", index=b"x" * 32), "another index"),
+        (Keyring("k1", {"k1": b"other".ljust(32)}, INDEX), "another master key under the name k1"),
+    ],
+)
+def test_other_keys_under_the_same_names_are_not_the_same_keys_later(newer: Keyring, says: str | None) -> None:
+    if says is None:
+        keyring("k1").refuse_other(newer)
+        return
+    with pytest.raises(KeyringError, match=says):
+        keyring("k1").refuse_other(newer)
 
 
 def test_a_wrapped_key_is_bound_to_its_owner_and_its_master() -> None:

@@ -9,6 +9,7 @@ from libs.contracts.events import Event
 from libs.messaging.intake import Raw
 from libs.testing.events import requested
 
+TRACE = f"00-{'1' * 32}-{'2' * 16}-01"
 SOURCE = "urn:example:shop"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 _tags = itertools.count(1)
@@ -16,7 +17,7 @@ _tags = itertools.count(1)
 
 def structured(data: Event | None = None, id: str = "r-1", **given: Any) -> bytes:
     """A CloudEvent as structured JSON."""
-    fields: dict[str, Any] = {"id": id, "source": SOURCE, "time": NOW, "traceparent": "00-trace", **given}
+    fields: dict[str, Any] = {"id": id, "source": SOURCE, "time": NOW, "traceparent": TRACE, **given}
     return codec.encode(codec.event(data or requested(), **fields))
 
 

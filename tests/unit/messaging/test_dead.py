@@ -15,10 +15,10 @@ QUEUE = topology.Queue("booking", "change-bookings", ("cancellation-requested",)
 class Reverse:
     """A seal that anybody could break."""
 
-    def seal(self, body: bytes) -> bytes:
+    def seal(self, body: bytes, use: str = "") -> bytes:
         return body[::-1]
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: bytes, use: str = "") -> bytes:
         return sealed[::-1]
 
 

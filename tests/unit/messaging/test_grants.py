@@ -146,3 +146,16 @@ def test_whoever_has_little_time_says_so(within: float | None) -> None:
     grants.of(["a"], within)
 
     assert auth.deadline == within
+
+
+def test_what_was_rejected_is_remembered_of_so_many_hosts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given tokens of five hosts that a provider refused while auth is away
+    monkeypatch.setattr("libs.messaging.grants.MOST", 3)
+    auth = Auth()
+    grants, _ = made(auth)
+    for host in "abcde":
+        grants.forget(host, calendar_of(host))
+    # when auth is asked about all of them
+    grants.of("abcde")
+    # then it hears of the last three
+    assert list(auth.asked[0][1]) == [calendar_of(host).connection for host in "cde"]

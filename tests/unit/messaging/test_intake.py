@@ -16,7 +16,7 @@ from libs.messaging.delivery import Incoming, Malformed
 from libs.messaging.intake import MOST_ATTEMPTS, POISONOUS, Raw, Unfit
 from libs.testing.events import CANARIES, held, requested
 from libs.testing.leaks import leaks
-from tests.unit.messaging.messages import NOW, SOURCE, binary, message, structured
+from tests.unit.messaging.messages import NOW, SOURCE, TRACE, binary, message, structured
 
 QUEUE = topology.Queue("booking", "hold-bookings", ("booking-requested",))
 MOST = 10_000
@@ -32,7 +32,7 @@ def test_a_structured_event_is_read() -> None:
     assert isinstance(item, Incoming)
     assert item.data == requested()
     assert (item.id, item.source, item.type, item.time, item.traceparent, item.attempt) == (
-        "r-1", SOURCE, "booking-requested", NOW, "00-trace", 1,
+        "r-1", SOURCE, "booking-requested", NOW, TRACE, 1,
     )  # fmt: skip
 
 
@@ -41,6 +41,12 @@ def test_a_binary_event_is_read() -> None:
 
     assert isinstance(item, Incoming)
     assert (item.id, item.data) == ("r-2", requested())
+
+
+@pytest.mark.parametrize("text", ["ada@example.com", f"{TRACE}-a@b", TRACE.upper().replace("1", "A"), "", "00-1-2-01"])
+def test_a_trace_header_that_is_none_is_not_carried_on(text: str) -> None:
+    assert read(message(structured(traceparent=text))).traceparent is None
+    assert read(message(structured(traceparent=TRACE))).traceparent == TRACE
 
 
 def bare(event: bytes) -> dict[str, Any]:
@@ -160,6 +166,10 @@ def test_nobody_but_an_operator_calls_itself_one(user: str | None) -> None:
     assert isinstance(read(message(request, user="valet-operator")), Incoming)
     waited = message(request, user="valet-booking", exchange="retry", routing_key="booking.hold-bookings")
     assert isinstance(read(waited), Incoming), "it was looked at before it was put off"
+
+
+def test_who_sent_it_is_told_where_the_broker_vouches_for_it() -> None:
+    assert [read(message(user=user)).user for user in (None, "emitter-demo")] == [None, "emitter-demo"]
 
 
 def test_what_was_put_off_comes_by_another_exchange() -> None:

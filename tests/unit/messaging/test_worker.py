@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.reasons import Reason
+from libs.crypto.errors import KeyringError
 from libs.crypto.letters import LetterSeal
-from libs.messaging import intake, topology
+from libs.messaging import dead, intake, topology
 from libs.messaging.delivery import DONE, Incoming, Outcome, Poison, Refuse, Retry
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.intake import Raw
@@ -21,7 +22,7 @@ from libs.testing.bus import FlightRecorder
 from libs.testing.events import CANARIES, held, requested
 from libs.testing.keys import keyring
 from libs.testing.leaks import LogCapture, leaks, whole_text
-from tests.unit.messaging.messages import SOURCE, binary, message, structured
+from tests.unit.messaging.messages import SOURCE, TRACE, binary, message, structured
 
 QUEUE = topology.Queue("booking", "hold-bookings", ("booking-requested", "booking-held"))
 AWAY = Retry(Reason.STORE_UNAVAILABLE)
@@ -33,8 +34,9 @@ def by_id(outcomes: dict[str, Outcome]) -> Callable[[Sequence[Incoming[Any]]], S
     return lambda items: [outcomes.get(item.id, DONE) for item in items]
 
 
-def worker(handler: Any, publisher: FlightRecorder | None = None, *, stopping: bool = False, **rules: Any) -> Worker:
-    return Worker(QUEUE, handler, publisher or FlightRecorder(), Rules(**rules), lambda: stopping)  # type: ignore[arg-type]  # publishes like one
+def worker(handler: Any, publisher: FlightRecorder | None = None, *, stopping: bool = False, **given: Any) -> Worker:
+    rules = Rules(**{"sealer": lambda: SEAL, **given})
+    return Worker(QUEUE, handler, publisher or FlightRecorder(), rules, lambda: stopping)  # type: ignore[arg-type]  # publishes like one
 
 
 def event(id: str, **given: Any) -> Raw:
@@ -49,6 +51,14 @@ def delayed(publisher: FlightRecorder) -> list[Outgoing]:
     return [m for m in publisher.sent if m.exchange != topology.LETTERS]
 
 
+def back(out: Outgoing) -> Raw:
+    """What was put off, when it has come back and been opened."""
+    came = message(out.body, exchange=topology.RETRY, routing_key=out.routing_key, content_type=out.content_type)
+    opened = dead.opened(came, SEAL)
+    assert opened is not None
+    return opened
+
+
 class TestPlan:
     @pytest.mark.parametrize("outcome", [DONE, Refuse(Reason.TIME_TAKEN)])
     def test_what_was_handled_is_acknowledged(self, outcome: Outcome) -> None:
@@ -60,7 +70,8 @@ class TestPlan:
 
     def test_what_is_to_be_tried_again_is_put_off_and_then_acknowledged(self) -> None:
         publisher = FlightRecorder()
-        raw = event("r-1", headers={intake.ATTEMPT: 2, "ce-note": "kept", "x-delivery-count": 3, "odd": [1]})
+        headers = {intake.ATTEMPT: 2, "ce-note": "kept", "x-delivery-count": 3, "odd": [1]}
+        raw = message(structured(held("mine"), "r-1"), headers=headers, routing_key="booking-held")
         settled = worker(by_id({"r-1": Retry(Reason.RATE_LIMITED, 20)}), publisher)([raw])
 
         (out,) = publisher.sent
@@ -153,8 +164,23 @@ class TestFailure:
         settled = worker(handler, publisher)(batch)
 
         assert settled.acknowledge == [raw.tag for raw in batch]
-        again = {msgspec.json.decode(out.body)["id"] for out in delayed(publisher)}
+        again = {msgspec.json.decode(back(out).body)["id"] for out in delayed(publisher)}
         assert again == {str(n) for n in range(size) if n in bad}
+
+    def test_a_master_key_that_has_not_come_yet_is_waited_for_and_never_long(self) -> None:
+        publisher = FlightRecorder()
+
+        def handler(items: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
+            if any(item.id == "late" for item in items):
+                raise KeyringError("a data key is wrapped with a master key that the keyring lacks")
+            return [DONE] * len(items)
+
+        batch = [event("late", headers={intake.ATTEMPT: 50}), event("other")]
+        settled = worker(handler, publisher, policy=PATIENT)(batch)
+
+        (out,) = publisher.sent
+        assert settled.acknowledge == [raw.tag for raw in batch]
+        assert (out.exchange, msgspec.json.decode(back(out).body)["id"]) == ("delay.30s", "late")
 
     @pytest.mark.parametrize("answers", [[], [DONE], [DONE] * 3])
     def test_a_handler_that_answers_too_little_or_too_much_has_failed(self, answers: list[Outcome]) -> None:
@@ -178,7 +204,7 @@ class TestFailure:
     def test_no_content_type_of_a_stranger_harms_the_batch(self, kind: str) -> None:
         publisher = FlightRecorder()
         batch = [event("a"), message(b"nonsense", content_type=kind), event("c")]
-        settled = worker(by_id({}), publisher, sealer=lambda: SEAL)(batch)
+        settled = worker(by_id({}), publisher)(batch)
 
         assert settled.acknowledge == [raw.tag for raw in batch]
         assert len(letters(publisher)) == 1
@@ -217,7 +243,7 @@ class TestBusAway:
 class TestDeadLetters:
     def test_a_request_is_sealed_so_that_only_its_service_can_replay_it(self) -> None:
         publisher, raw = FlightRecorder(), event("r-1")
-        worker(by_id({"r-1": Poison(Reason.FOREIGN_ENTRY)}), publisher, sealer=lambda: SEAL)([raw])
+        worker(by_id({"r-1": Poison(Reason.FOREIGN_ENTRY)}), publisher)([raw])
 
         (letter,) = letters(publisher)
         assert publisher.sent[0].routing_key == "booking"
@@ -230,7 +256,7 @@ class TestDeadLetters:
 
     def test_without_keys_a_request_is_left_out(self) -> None:
         publisher = FlightRecorder()
-        worker(by_id({"r-1": Poison(Reason.FOREIGN_ENTRY)}), publisher)([event("r-1")])
+        worker(by_id({"r-1": Poison(Reason.FOREIGN_ENTRY)}), publisher, sealer=lambda: None)([event("r-1")])
 
         (letter,) = letters(publisher)
         assert {"body", "sealed", "content_type"}.isdisjoint(letter)
@@ -238,13 +264,11 @@ class TestDeadLetters:
     def test_a_fact_is_kept_in_the_clear_as_far_as_it_is_known(self) -> None:
         publisher = FlightRecorder()
         body = structured(held("mine"), "h-1").replace(b'"version":1', b'"version":1,"note":"ada@example.com \xff"')
-        worker(by_id({"h-1": Poison(Reason.FOREIGN_ENTRY)}), publisher, sealer=lambda: SEAL)(
-            [message(body, routing_key="booking-held")]
-        )
+        worker(by_id({"h-1": Poison(Reason.FOREIGN_ENTRY)}), publisher)([message(body, routing_key="booking-held")])
 
         (letter,) = letters(publisher)
         event_ = msgspec.json.decode(letter["body"])
-        assert (event_["id"], event_["type"], event_["traceparent"]) == ("h-1", "booking-held", "00-trace")
+        assert (event_["id"], event_["type"], event_["traceparent"]) == ("h-1", "booking-held", TRACE)
         assert intake.read(message(letter["body"].encode()), QUEUE, 10_000) is not None
         assert not leaks(whole_text(publisher.sent), CANARIES)
 
@@ -260,7 +284,7 @@ class TestDeadLetters:
     )
     def test_what_could_not_be_read_is_sealed(self, raw: Raw) -> None:
         publisher = FlightRecorder()
-        worker(by_id({}), publisher, sealer=lambda: SEAL)([raw])
+        worker(by_id({}), publisher)([raw])
 
         (letter,) = letters(publisher)
         assert SEAL.open(msgspec.convert(letter["sealed"], bytes)) == raw.body
@@ -268,7 +292,7 @@ class TestDeadLetters:
 
     def test_what_is_too_large_is_not_kept(self) -> None:
         publisher = FlightRecorder()
-        worker(by_id({}), publisher, sealer=lambda: SEAL, max_bytes=100)([message(b"x" * 101)])
+        worker(by_id({}), publisher, max_bytes=100)([message(b"x" * 101)])
 
         (letter,) = letters(publisher)
         assert (letter["reason"], letter["size"]) == ("too-large", 101)
@@ -280,7 +304,7 @@ def test_nothing_personal_is_logged_or_shown(log: LogCapture) -> None:
         raise ValueError(str(items[0].data.invitee.email))
 
     publisher = FlightRecorder()
-    made = worker(handler, publisher, policy=RetryPolicy(attempts=1), sealer=lambda: SEAL)
+    made = worker(handler, publisher, policy=RetryPolicy(attempts=1))
     settled = made([event("a"), event("b"), message(b'{"ada@example.com'), message(content_type="x/ada@example.com")])
     publisher.trouble = BusUnavailable("gone")
     worker(handler, publisher, stopping=True, policy=PATIENT)([event("c")])

@@ -58,6 +58,7 @@ def refused(provider: str, operation: str) -> float:
         ("events.find", "/me/calendar/events", FIND, None),
         ("events.create", "/me/calendar/events", None, {"subject": "x", "start": {"dateTime": "y", "timeZone": "UTC"}}),
         ("events.delete", "/me/events/AAMk%3D", None, None),
+        ("events.purge", "/me/events/AAMk%3D/permanentDelete", None, None),
     ],
 )
 def test_what_graph_is_asked_passes(
@@ -90,6 +91,8 @@ def test_what_graph_is_asked_passes(
         ("events.find", GRAPH + "/me/calendar/events", {"$select": "id,start,end"}, None, "query"),
         ("events.create", GRAPH + "/me/calendar/events", None, {"attendees": [{"type": "required"}]}, "body"),
         ("events.create", GRAPH + "/me/calendar/events", None, None, "body"),
+        ("events.purge", GRAPH + "/me/calendars/AAMk%3D/permanentDelete", None, None, "path"),
+        ("events.purge", GRAPH + "/me/calendar/permanentDelete", None, None, "path"),
     ],
 )  # fmt: skip
 def test_anything_else_is_stopped_and_counted(

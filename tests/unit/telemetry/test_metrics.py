@@ -8,7 +8,7 @@ from libs.telemetry import metrics
 
 ALL = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
 LABELS = {
-    "queue", "type", "outcome", "reason", "collection", "question", "provider", "operation", "why", "standing", "finding"
+    "queue", "type", "outcome", "reason", "collection", "question", "provider", "operation", "why", "standing", "finding", "current"
 }  # fmt: skip
 UNITS = (
     "_seconds",
@@ -22,6 +22,8 @@ UNITS = (
     "_left_events",
     "_effects",
     "_connections",
+    "_bookings",
+    "_unusable",
 )
 
 
