@@ -31,7 +31,7 @@ from services.booking.erasure import (
 )
 from services.booking.erasures import Part
 from services.booking.outgoing import events_of
-from services.booking.sifting import LEASE, MovedOn, kept, letters_sifted, written
+from services.booking.sifting import LEASE, MovedOn, held, kept, letters_sifted, written
 from services.booking.store import Change
 
 MOST = 20
@@ -60,7 +60,9 @@ def work_off(eraser: Eraser) -> int:
         logger().warning("erasures not looked at", error=type(error).__name__)
         return 0
     clear = _while_it_answers(eraser.clear)
-    worked = [job for each in jobs for job in _tried(each, lambda job: _in_store(job, eraser, clear))]
+    worked: list[Job] = []
+    for each in jobs:
+        worked = [*_still_ours(worked, desk), *_tried(each, lambda job: _in_store(job, eraser, clear))]
     drained_before = {job.id for job in worked if drained(job, eraser.queues)}
     for each in letters_sifted(_queues_seen(worked, eraser), drained_before, eraser):
         list(_tried(each, lambda job: _closed(job, eraser)))
@@ -73,19 +75,25 @@ def _tried(job: Job, step: Callable[[Job], Job]) -> Iterator[Job]:
         yield step(job)
     except (MovedOn, StoreUnavailable) as error:
         logger().warning("erasure put off", erasure=job.id, error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - a fault of our own in one job must not keep all others from their end
+        logger().error("erasure failed", erasure=job.id, error=error)
+
+
+def _still_ours(jobs: Sequence[Job], desk: Desk) -> list[Job]:
+    """Those jobs that wait here for others, kept meanwhile."""
+    return [job for each in jobs for job in _tried(each, lambda job: held(job, desk))]
 
 
 def _in_store(job: Job, eraser: Eraser, clear: Callable[[Sequence[str]], Standings]) -> Job:
     """What is to be done in the store, and by the calendar-writer."""
-    on_list = marked(job, eraser.desk)
+    on_list = marked(held(job, eraser.desk), eraser.desk)
     if on_list is None:
         raise MovedOn
-    _bookings_erased(on_list, eraser.desk)
-    cleared = _entries_cleared(on_list, eraser.desk, clear)
+    cleared = _entries_cleared(_bookings_erased(on_list, eraser.desk), eraser.desk, clear)
     return _keys_destroyed(cleared, eraser.desk)
 
 
-def _bookings_erased(job: Job, desk: Desk) -> None:
+def _bookings_erased(job: Job, desk: Desk) -> Job:
     """No booking of the person's is left as it was: those that stood are over, and none has an invitee."""
     while found := desk.erasures.of_owners(job.owners, PAGE):
         changes = [_change(booking, erased(booking, job.id, desk.clock())) for booking in found]
@@ -94,6 +102,8 @@ def _bookings_erased(job: Job, desk: Desk) -> None:
         desk.relay.send({each.booking.id: each.events for each in told})
         for each in told:
             tell(each.booking)
+        job = held(job, desk)
+    return job
 
 
 def _change(before: Booking, after: Booking) -> Change:
@@ -104,6 +114,7 @@ def _entries_cleared(job: Job, desk: Desk, clear: Callable[[Sequence[str]], Stan
     """Delete bookings of which nothing stands in a calendar any more; not more than a bounded number, the rest next time."""
     job = _deleted(job, desk)
     for _ in range(PAGES):
+        job = held(job, desk)
         parts = desk.erasures.parts(job.id, job.after, ASKED)
         job = replace(job, after=parts[-1].booking.id if len(parts) == ASKED else "")
         try:
