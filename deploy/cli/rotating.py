@@ -84,7 +84,8 @@ def refuse_needed(service: str, name: str, replicas: Replicas) -> None:
         raise Trouble(f"only {len(found)} of {running} replicas of {service} answered", "do it again when all are well")
     if any(status.current == name for status in found):
         raise Trouble(f"{service} wraps new data keys with {name}", "use another master key first")
-    count = found[0].wrapped.get(name, 0)
+    # Of each: what a replica wrapped before it changed over, only those that answered after that have counted.
+    count = max(status.wrapped.get(name, 0) for status in found)
     if count:
         what = f"{name} still wraps {count} data {'key' if count == 1 else 'keys'} of {service}"
         raise Trouble(what, f"run `valet keys rewrap {service}` first: without {name} they could not be read")

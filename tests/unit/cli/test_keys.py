@@ -142,6 +142,20 @@ class TestRetiring:
             rotating.retire(at, old, Pretended(at.file, silent=1))
         assert names(at) == [old, new]
 
+    def test_what_was_wrapped_between_the_answers_of_two_replicas_counts(self, at: Place) -> None:
+        # given a replica that answered first, and one that wrapped something with the old key after that
+        old, new = self.rotated(at)
+        first = Status("one:1", new, (old, new))
+        second = Status("two:1", new, (old, new), wrapped={old: 1})
+
+        class Two(Pretended):
+            def heard(self, service: str) -> tuple[Sequence[Status], int]:
+                return [first, second], 2
+
+        with pytest.raises(Trouble, match=f"{old} still wraps 1 data key of booking"):
+            rotating.retire(at, old, Two(at.file))
+        assert names(at) == [old, new]
+
 
 class TestWords:
     def standing(self, *current: str, wrapped: dict[str, int] | None = None, running: int = 1) -> Standing:
