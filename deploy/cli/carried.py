@@ -22,13 +22,17 @@ LIST: Final = "maintenance-erased"
 LEAVING: Final = ("disconnecting", "disconnected")
 
 
-def put_aside(stores: Stores, lists: Iterable[Iterable[Erased]]) -> None:
-    """Put aside the live erasure list, joined with `lists`; erasures that are not finished, and what they still have in hand; the
-    connections that their hosts ended. Safe to repeat. Raises PyMongoError."""
+def join(stores: Stores, lists: Iterable[Iterable[Erased]]) -> None:
+    """Join these with the erasure list that is put aside. Safe to repeat. Raises PyMongoError."""
     joined = stores.collection("booking", LIST)
-    erased.merge(joined, erased.in_collection(stores.collection("booking", "erased")))
     for each in lists:
         erased.merge(joined, each)
+
+
+def put_aside(stores: Stores) -> None:
+    """Put aside the live erasure list; erasures that are not finished, and what they still have in hand; the connections that
+    their hosts ended. Safe to repeat. Raises PyMongoError."""
+    join(stores, [erased.in_collection(stores.collection("booking", "erased"))])
     _aside(stores, "booking", "erasures", {})
     for ids in _in_hand(stores):
         _aside(stores, "booking", "bookings", {"_id": {"$in": ids}}, without=("claims",))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.cli import erased, restoring, stores
 from deploy.cli.base import confirmed
+from deploy.cli.erased import Erased, Reapplied
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.restore import again, listed, nobody_runs, still_nobody_runs
 from deploy.cli.restoring import Losses
@@ -47,7 +48,7 @@ def apply(screen: Screen, file: Path, yes: bool) -> None:
     """Erase again, in a store that was restored by other means, whomever the file and the store list. Raises Trouble."""
     more = listed(file)
     with stores.opened() as found:
-        if (before := restoring.phase(found)) not in (None, "applying"):
+        if (before := restoring.phase(found)) not in (None, "applying", "done"):
             raise Trouble(
                 "a restore is not finished", "finish it with `valet restore`, giving it this list with --erasures"
             )
@@ -59,7 +60,12 @@ def apply(screen: Screen, file: Path, yes: bool) -> None:
         )
         restoring.begin(found, Losses(), "applying")
         still_nobody_runs(found, before)
-        erased.merge(found.collection("booking", "erased"), more)
-        done = erased.reapply(found)
-        restoring.end(found)
+        done = restoring.finish(found, [more])[1] if before == "done" else _applied(found, more)
     screen.document(asdict(done)) if screen.as_json else screen.line(again(done))
+
+
+def _applied(found: stores.Stores, more: list[Erased]) -> Reapplied:
+    erased.merge(found.collection("booking", "erased"), more)
+    done = erased.reapply(found)
+    restoring.end(found)
+    return done

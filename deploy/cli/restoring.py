@@ -90,19 +90,39 @@ def restore(
 ) -> Restored:
     """Replace everything by the backup (its data, and its keys if they are apart), once `begin` has set the marks.
 
+    `lists` hold whoever they are given to, also where an earlier run that was stopped did not have them.
     Raises PyMongoError, ArchiveBroken.
     """
     done = Restored(losses=losses(stores, readers[0].manifest))
-    if phase(stores) == "putting-aside":
-        carried.put_aside(stores, lists)
+    first = phase(stores)
+    if first == "putting-aside":
+        carried.put_aside(stores)
+    if first != "done":
+        carried.join(stores, lists)
         _advance(stores, "loading")
-    if phase(stores) == "loading":
         done.documents = _load(stores, readers, progress)
-        done.people = carried.put_back_list(stores)
-        done.again = erased.reapply(stores)
-        carried.put_back(stores)
+        done.people, done.again = _again(stores)
+        end(stores)
+    else:
+        done.people, done.again = finish(stores, lists)
+    return done
+
+
+def finish(stores: Stores, lists: Iterable[Iterable[Erased]]) -> tuple[int, Reapplied]:
+    """End a run that was stopped when everything was in its place; whomever these lists hold is erased before. Of how many
+    people the whole list is, and what was erased. Raises PyMongoError."""
+    carried.put_aside(stores)
+    carried.join(stores, lists)
+    done = _again(stores)
     end(stores)
     return done
+
+
+def _again(stores: Stores) -> tuple[int, Reapplied]:
+    people = carried.put_back_list(stores)
+    done = erased.reapply(stores)
+    carried.put_back(stores)
+    return people, done
 
 
 def fitting(stores: Stores, manifest: Manifest) -> None:

@@ -253,6 +253,38 @@ def test_a_list_from_elsewhere_is_enough_where_the_store_was_lost(found: Stores,
     assert "bk_b1" in ids(found, "booking", "bookings")
 
 
+@pytest.mark.parametrize("stopped", ["loading", "done"])
+def test_a_list_that_is_given_to_the_second_run_alone_counts(
+    found: Stores, tmp_path: Path, stopped: restoring.Phase
+) -> None:
+    # given a restore without the list, that was stopped
+    before_the_backup(found)
+    path = back_up(found, tmp_path / "backup.zip")
+    restoring.begin(found, restoring.Losses(), stopped)
+    # when it is run again with the list
+    done = restore(found, path, [[Erased(person=BOB, epoch=1, until=NOW)]])
+    # then whoever is on it is erased
+    assert BOB not in ids(found, "booking", "keys")
+    assert not [id for id in ids(found, "booking", "bookings") if id.startswith("bk_b")]
+    assert BOB in ids(found, "booking", "erased")
+    assert done.people == 2
+    assert restoring.phase(found) is None
+
+
+def test_what_an_erasure_has_in_hand_outlives_a_second_run(found: Stores, tmp_path: Path) -> None:
+    # given a restore that was stopped when everything was in its place, with an erasure that goes on
+    before_the_backup(found)
+    path = back_up(found, tmp_path / "backup.zip")
+    after_the_backup(found)
+    restore(found, path)
+    wanted = contents(found)
+    restoring.begin(found, restoring.Losses(), "done")
+    # when it is run again with a list that holds that person, too
+    restore(found, path, [[Erased(person=BOB, epoch=1, until=NOW)]])
+    # then what may stand in calendars still is known still
+    assert contents(found) == wanted
+
+
 def test_with_newer_keys_an_older_backup_does_not_open_for_whoever_was_erased(found: Stores, tmp_path: Path) -> None:
     # given a backup with its data keys apart, and a newer file of keys, made after an erasure
     before_the_backup(found)
@@ -408,6 +440,10 @@ def test_apply_erases_what_another_restore_brought_back(
         assert main.main(["erasures", "apply", str(tmp_path / "list.json"), "--json", "--yes"]) == 0
         assert f'"bookings": {count}' in capsys.readouterr().out
     assert ADA not in ids(found, "booking", "keys")
+    assert not under_way(found.client[found.names["booking"]])
+    # and if it was stopped while it took its marks away, it is ended by the same command
+    restoring.begin(found, restoring.Losses(), "done")
+    assert main.main(["erasures", "apply", str(tmp_path / "list.json"), "--yes"]) == 0
     assert not under_way(found.client[found.names["booking"]])
     # and the list that is exported holds her
     assert main.main(["erasures", "export", str(tmp_path / "other.json")]) == 0
