@@ -21,7 +21,7 @@ LEFT_STANDING = "calendar-entries-beyond-reach"
 WHAT = {
     "bookings-cancelled": "coming bookings, cancelled",
     "calendar-entries": "entries in hosts' calendars, removed",
-    LEFT_STANDING: "entries that could not be removed: the providers refuse it for good",
+    LEFT_STANDING: "entries that cannot be removed: the provider refuses it, or its account is gone",
     "booking-documents": "documents of bookings, deleted",
     "data-key": "the key that sealed it all, destroyed",
     "dead-letters": "dead letters, destroyed",

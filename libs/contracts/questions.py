@@ -71,7 +71,8 @@ class Detail(Struct, frozen=True, kw_only=True):
 
 EntryStanding = Literal["none", "removed", "open", "parked", "failed"]
 """What `calendar-writer.clear(bookings)` answers for each booking: there never was an entry; it is gone; it is still tried; its
-host has to connect again before anything can be done; it was given up, and is beyond reach."""
+host has to connect again before anything can be done; it was given up, or an earlier one stayed in an account that was
+disconnected, and is beyond reach."""
 
 
 class CalendarEvidence(Struct, frozen=True, kw_only=True):

@@ -61,6 +61,8 @@ def _standing(detail: Detail | None, effect: Effect | None) -> EntryStanding:
         return "open"
     if effect is None:
         return "none"
+    if effect.standing is Standing.REMOVED and effect.lost:
+        return "failed"  # what stands now is gone, what stood before in an account that is not connected any more may be there
     if effect.standing is Standing.REMOVED:
         return "removed" if effect.touched else "none"
     return _STANDINGS[effect.standing]

@@ -54,7 +54,7 @@ class Effect:
     change: who changes it must have read the last one. `acted_at` is when an entry was last made or changed, or may have been;
     `not_before` until when the provider wants to be left alone, where that is longer than a message is put off. `start` and
     `end` are the booking's; `moved` is where the host moved the entry to, `overlapped` what else the host has at its time,
-    `missing_since` since when looks do not find it.
+    `missing_since` since when looks do not find it. `lost`: an entry of an earlier generation may stand where nobody reaches it.
     """
 
     booking: str
@@ -82,6 +82,7 @@ class Effect:
     not_before: datetime | None = None
     moved: TimeSpan | None = None
     overlapped: TimeSpan | None = None
+    lost: bool | None = None
     reason: Reason | None = None
 
     @property

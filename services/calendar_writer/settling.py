@@ -101,7 +101,9 @@ def _base(booking: str, host: str, before: Effect | None, where: Place, desk: De
     fresh = desk.new_effect(booking, host, where.calendar, desk.clock(), generation)
     if before is None:
         return fresh
-    return replace(fresh, revision=before.revision, since=before.since if before.standing in OPEN else fresh.since)
+    lost = before.lost or (before.touched and before.standing is not Standing.REMOVED) or None
+    since = before.since if before.standing in OPEN else fresh.since
+    return replace(fresh, revision=before.revision, since=since, lost=lost)
 
 
 def _acted(intents: Mapping[str, Intent], desk: Desk) -> list[Result]:

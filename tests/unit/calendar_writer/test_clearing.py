@@ -47,6 +47,28 @@ def removals(made: World) -> int:
     return [name for name, _ in made.google.calls].count("remove")
 
 
+class TestMadeAnew:
+    def test_an_entry_that_stayed_in_a_disconnected_account_is_beyond_reach(self) -> None:
+        # given an entry in an account that its host disconnected, and made anew in another one
+        made = world()
+        made.say("mine", stands())
+        write(made, "mine")
+        made.grants.set_state(HOST, "disconnected")
+        made.say("mine", stands(3, start=SOON + HOUR))
+        write(made, "mine")
+        made.connect(provider="microsoft", name="elsewhere")
+        made.pass_time(600)
+        write(made, "mine")
+        assert len(made.microsoft.entries("elsewhere")) == 1
+        # when its person is erased
+        made.pass_time(60)
+        made.say("mine", over(4, erased=True))
+        # then the new one goes, and the old one, which nobody can reach, is not said to be gone
+        assert cleared(made) == "failed"
+        assert made.microsoft.entries("elsewhere") == []
+        assert cleared(made) == "failed"
+
+
 class TestCleared:
     @pytest.mark.parametrize("known", [True, False])
     def test_the_entry_goes_and_leaves_no_text_in_the_bin(self, known: bool) -> None:
