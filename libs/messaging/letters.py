@@ -115,8 +115,8 @@ class Letters:
     def sift(self, unwanted: Judge, before: Callable[[], None]) -> int:
         """Look at every letter, and destroy the unwanted ones; how many these were. The others stay, in their order.
 
-        When all were looked at, and before the first is destroyed, `before` is called; what it raises, goes through, and then
-        nothing is destroyed. Raises BusUnavailable.
+        When all were looked at, and before the first is destroyed, `before` is called; what it or `unwanted` raises, goes
+        through, and then nothing is destroyed. Raises BusUnavailable.
         """
         with self._channel() as channel:
             taken = (one for service in self._services for one in _messages(channel, service, None))
