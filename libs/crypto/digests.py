@@ -7,6 +7,9 @@ from hashlib import sha256
 
 from libs.crypto.keyring import MasterKeys
 
+MOST_EPOCHS = 1000
+"""So many of a person's epochs are looked for; a request is not in hand while the person is erased more often than that."""
+
 
 def base32(raw: bytes) -> str:
     """Lower-case base32 (RFC 4648) without padding."""
@@ -16,6 +19,12 @@ def base32(raw: bytes) -> str:
 def owner(person: str, epoch: int) -> str:
     """Whose data key it is: a person's before any erasure (epoch 0), or what begins anew after the n-th."""
     return f"{person}~{epoch}" if epoch else person
+
+
+def owners_before(person: str, epoch: int) -> list[str]:
+    """Whose data keys an erasure with this epoch destroys. Those of long ago were destroyed by as many erasures before it; each
+    is asked for by name, so their number must have an end."""
+    return [owner(person, before) for before in range(max(0, epoch - MOST_EPOCHS), epoch)]
 
 
 def parted(owner: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from libs.contracts.reasons import Reason
-from libs.crypto.digests import owner, parted
+from libs.crypto.digests import owner, owners_before, parted
 from services.booking import life
 from services.booking.desk import Desk
 from services.booking.domain import Booking
@@ -43,7 +43,7 @@ def note_late(came: Admitted, standing: Sequence[Booking | None], desk: Desk) ->
     new = Counter(person for at, person in came.late.items() if standing[at] is came.candidates[at].booking)
     if came.late:
         marks = desk.erasures.marks(set(came.late.values()))
-        desk.safe.destroy([owner(person, epoch) for person, mark in marks.items() for epoch in range(mark.epoch)])
+        desk.safe.destroy([each for person, mark in marks.items() for each in owners_before(person, mark.epoch)])
         desk.erasures.note_refused(new)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from libs.contracts import codec
 from libs.contracts.events import ErasureRefused, ErasureStep, Event, PersonalDataErased, RequestRef
 from libs.contracts.reasons import Reason
-from libs.crypto.digests import owner
+from libs.crypto.digests import owners_before
 from libs.mongo.outbox import Pending
 from services.booking import life
 from services.booking.domain import Booking, Identity, State
@@ -99,7 +99,7 @@ class Job:
     @property
     def owners(self) -> list[str]:
         """Whose data keys, and whose bookings, are to go."""
-        return [owner(self.person, epoch) for epoch in range(self.mark.epoch)] if self.mark else []
+        return owners_before(self.person, self.mark.epoch) if self.mark else []
 
 
 @dataclass(frozen=True, slots=True)

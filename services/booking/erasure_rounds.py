@@ -6,6 +6,7 @@ from dataclasses import replace
 import msgspec
 
 from libs.contracts.events import ErasureStep
+from libs.crypto.digests import parted
 from libs.messaging.errors import BusUnavailable
 from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
@@ -152,7 +153,7 @@ def _deleted(job: Job, desk: Desk) -> Job:
 def _keys_destroyed(job: Job, desk: Desk) -> Job:
     """No data key of before is left."""
     owners = job.owners
-    found = {owners.index(owner) for owner in desk.safe.stored(owners)}
+    found = {parted(owner)[1] for owner in desk.safe.stored(owners)}
     if not found <= set(job.keys):
         job = kept(replace(job, keys=tuple(sorted({*job.keys, *found}))), desk)
     desk.safe.destroy(owners)
