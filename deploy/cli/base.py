@@ -48,8 +48,8 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without aski
 
 def group(name: str, words: str) -> typer.Typer:
     """A command with commands of its own."""
-    made = typer.Typer(name=name, help=words, no_args_is_help=True, rich_markup_mode=None, epilog=ANYWHERE)
-    app.add_typer(made)
+    made = typer.Typer(help=words, no_args_is_help=True, rich_markup_mode=None, epilog=ANYWHERE)
+    app.add_typer(made, name=name)
     return made
 
 

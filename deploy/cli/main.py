@@ -7,16 +7,24 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli import access, backup, changes, commands, dead, erasing, hosting, keys, receipts, restore
+from deploy.cli import access, changes, commands, dead, hosting
+from deploy.cli.backup import command as backup
+from deploy.cli.backup import restore
 from deploy.cli.base import app
+from deploy.cli.erasure import erase, erasures, receipts
 from deploy.cli.errors import ExitCode, Misuse, Trouble
+from deploy.cli.keys import command as keys
 from deploy.cli.screen import Screen
 from libs.telemetry import logs
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's, under whichever name typer carries it
-COMMANDS = (commands, changes, access, hosting, dead, erasing, receipts, keys, backup, restore)
-"""Importing them declares what they hold."""
+COMMANDS = (access, backup, changes, commands, restore, erase, erasures, hosting, dead, keys, receipts)
+"""Importing them declares what they hold; `valet --help` lists it in this order, whatever imports what first."""
 ANYWHERE = ("--json", "--verbose", "-v", "--env-file")
+
+_ORDER = [module.__name__ for module in COMMANDS]
+app.registered_commands.sort(key=lambda one: _ORDER.index(getattr(one.callback, "__module__", "")))
+app.registered_groups.sort(key=lambda one: str(one.name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,9 +3,9 @@
 import uuid
 from collections.abc import Sequence
 
-from deploy.cli import erasing, receipts
 from deploy.cli.environment import settings_of
-from deploy.cli.erasure import Erasure, steps
+from deploy.cli.erasure import erase, receipts
+from deploy.cli.erasure.progress import Erasure, steps
 from deploy.cli.errors import Trouble
 from deploy.cli.screen import Screen
 from deploy.demo.bookings import Row
@@ -21,7 +21,7 @@ def show(stage: Stage, rows: Sequence[Row], screen: Screen) -> bool:
     """Erase BEN, and show the receipt; whether nothing of his is left, and the receipt is genuine. Raises Trouble."""
     with step(screen, "one of the invitees is erased, by `valet erase`"):
         request = RequestRef(source=OPERATOR, id=str(uuid.uuid4()))
-        found = erasing.run(BEN.email, request, settings_of(stage.operator), PATIENCE)
+        found = erase.run(BEN.email, request, settings_of(stage.operator), PATIENCE)
     if found.receipt:
         screen.show(steps(found.receipt.steps))
     his = [row for row in rows if row.data.invitee == BEN and row.expected == "confirmed"]

@@ -19,7 +19,6 @@ from deploy.local.programs import (
     SERVICES,
     example_site_part,
     inherited,
-    part_name,
     sandbox_part,
     service_of,
     service_part,
@@ -59,10 +58,6 @@ class Stack:
             self._start_together([name for name in wanted if name in SERVERS])
             self._start_together([name for name in wanted if name not in SERVERS])
             self.site.write_env_file()
-
-    def start_service(self, service: str, replica: int = 1) -> None:
-        """Start one process of a service; replicas are numbered from 1."""
-        self.start([part_name(service, replica)])
 
     def stop(self, *, at_once: bool = False) -> None:
         """End everything this stack has started, services first. Nothing of it is left running.

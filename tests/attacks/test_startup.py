@@ -1,5 +1,7 @@
-"""Settings under which Valet must not run: each service, as a process, ends at once with one line that says why."""
+"""Settings under which Valet must not run: they are refused with one line that says why, and the process ends at once."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from libs.config import settings as settings_module
+from libs.config.settings import SettingsError, load
 from libs.crypto.errors import KeyringError
 from libs.crypto.keyring import Keyring
 from libs.testing.keys import INDEX
@@ -26,34 +29,62 @@ GOOD = {
 SECRET = "made-up"
 
 
-def started(**changes: str) -> "subprocess.CompletedProcess[str]":
-    """A process that begins as every service does, with these settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VALET_", "OAUTHLIB_"))}
-    path = os.pathsep.join(filter(None, [str(Path(settings_module.__file__).parents[2]), kept.get("PYTHONPATH")]))
-    env = {**kept, **GOOD, "PYTHONPATH": path, **changes}
+@pytest.fixture
+def good(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment of good settings alone."""
+    for name in [name for name in os.environ if name.startswith(("VALET_", "OAUTHLIB_"))]:
+        monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def started() -> "subprocess.CompletedProcess[str]":
+    """A process that begins as every service does, with the settings of this one."""
+    path = os.pathsep.join(filter(None, [str(Path(settings_module.__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
-        [sys.executable, "-c", START], env=env, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", START],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
-def refused(done: "subprocess.CompletedProcess[str]", names: str) -> None:
-    """It ended with the code for a wrong setting and one line that names it and shows no secret."""
-    assert done.returncode == 78, done.stderr
-    (line,) = done.stderr.splitlines()
+def refused(names: str) -> None:
+    """They are refused with one line that names what is wrong and shows no secret. (What ends the process is `load_or_exit`, which
+    says this line: `test_a_refused_setting_ends_the_process`.)"""
+    with pytest.raises(SettingsError) as caught:
+        load("amqp_url", "mongo_url")
+    (line,) = str(caught.value).splitlines()
     assert names in line
-    assert SECRET not in done.stderr
+    assert SECRET not in line
 
 
 @tried("9", ["OAUTHLIB_INSECURE_TRANSPORT", "OAUTHLIB_RELAX_TOKEN_SCOPE"])
-def test_the_checks_of_oauth_switched_off(how: str) -> None:
-    refused(started(**{how: "1"}), how)
-    refused(started(**{how: "0", "VALET_MODE": "development"}), how)  # oauthlib takes any text for yes
+def test_the_checks_of_oauth_switched_off(good: pytest.MonkeyPatch, how: str) -> None:
+    good.setenv(how, "1")
+    refused(how)
+    good.setenv(how, "0")  # oauthlib takes any text for yes
+    good.setenv("VALET_MODE", "development")
+    refused(how)
 
 
 @tried("9", ["nothing wrong, to know that the experiment works"])
-def test_good_settings(how: str) -> None:
+def test_good_settings(good: pytest.MonkeyPatch, how: str) -> None:
     done = started()
     assert (done.returncode, done.stdout) == (0, "started\n")
+
+
+@tried("9", ["as a process"])
+def test_a_refused_setting_ends_the_process(good: pytest.MonkeyPatch, how: str) -> None:
+    good.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    done = started()
+    assert (done.returncode, done.stdout) == (78, "")
+    (line,) = done.stderr.splitlines()
+    assert "OAUTHLIB_INSECURE_TRANSPORT" in line
+    assert SECRET not in line
 
 
 WEAK = {
@@ -83,9 +114,10 @@ WEAK = {
 
 
 @tried("20", WEAK)
-def test_a_weak_setting_in_production(how: tuple[str, str]) -> None:
+def test_a_weak_setting_in_production(good: pytest.MonkeyPatch, how: tuple[str, str]) -> None:
     name, value = how
-    refused(started(**{name: value}), name)
+    good.setenv(name, value)
+    refused(name)
 
 
 MODES = {
@@ -108,9 +140,6 @@ def test_a_key_file_that_others_can_read(how: int, tmp_path: Path) -> None:
 
 
 def key_file(folder: Path) -> Path:
-    import base64
-    import json
-
     file = folder / "keyring.json"
     text = base64.b64encode(INDEX).decode()
     document: dict[str, Any] = {"format": "valet-keyring-1", "current": "k1", "keys": {"k1": text}, "index": text}

@@ -11,8 +11,9 @@ import msgspec
 
 from tests.privacy.canaries import KINDS, OWN, Canaries, found
 from tests.privacy.ground import Ground, Manner
+from tests.privacy.paths import PATHS, Path, planted
 from tests.privacy.places import MUST_SHOW, SAFE, Hits, Look, look_for_secrets, searched
-from tests.privacy.walk import PATHS, Path, Walk, metrics, planted
+from tests.privacy.walk import Walk
 from tests.reports import Line, Report
 
 NOTE = "{ways} ways of writing each. Left out: the sandbox's calendars, which are the provider's."
@@ -81,7 +82,7 @@ class Search:
             raise AssertionError(f"{manner}: nothing was heard, so nothing was shown")
         self._heard("the bus", b"\n".join(walk.ear.raw))
         self._heard("trace headers", b"\n".join(msgspec.json.encode(_traces(raw)) for raw in walk.ear.raw))
-        self._heard("metrics", metrics(walk))
+        self._heard("metrics", walk.metrics())
 
     def _heard(self, place: str, data: bytes) -> None:
         self._add({name: {place: look(data)} for name, look in self.looks.items()})

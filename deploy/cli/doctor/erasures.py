@@ -7,7 +7,7 @@ import msgspec
 
 from deploy.cli.asking import ErasureSeen
 from deploy.cli.doctor.findings import Finding, bad, good
-from deploy.cli.erasure import age, waits_for
+from deploy.cli.erasure.progress import age, waits_for
 from libs.config.settings import Settings
 from libs.messaging.errors import RpcError
 from libs.messaging.link import Link

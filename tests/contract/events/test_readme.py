@@ -15,7 +15,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OKPKey
 
-from deploy.cli.erasure import WHAT
+from deploy.cli.erasure.progress import WHAT
 from libs.contracts.events import REQUESTS, TYPES
 from libs.contracts.questions import PUBLIC, CalendarEvidence, HostEvidence, Slot, Slots, TeamSlot, TeamSlots
 from libs.contracts.reasons import Reason

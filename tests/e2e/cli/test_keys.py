@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy.cli.replicas import Replicas
+from deploy.cli.keys.replicas import Replicas
 from deploy.local.programs import SERVICES
 from libs.crypto import keyfile, masters
 from tests.e2e.cli.conftest import Valet

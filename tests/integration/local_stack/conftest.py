@@ -1,7 +1,6 @@
-"""Two real stacks side by side for the tests of this folder; their data is thrown away."""
+"""A real stack for the tests of this folder, beside the one that all tests share; its data is thrown away."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,18 +17,15 @@ def _no_external_servers() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Stack]]:
-    both = Stack(tmp_path_factory.mktemp("one")), Stack(tmp_path_factory.mktemp("other"))
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda stack: stack.start(SERVERS), both))
-        yield both
-    finally:
-        for stack in both:
-            stack.stop(at_once=True)
+@pytest.fixture(scope="package")
+def _own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(tmp_path_factory.mktemp("own"))
+    yield made
+    made.stop(at_once=True)
 
 
-@pytest.fixture(scope="session")
-def stack(stacks: tuple[Stack, Stack]) -> Stack:
-    return stacks[0]
+@pytest.fixture
+def stack(_own: Stack) -> Stack:
+    """A broker and a database with no services: what a test has ended is started again for the next."""
+    _own.start(SERVERS)
+    return _own

@@ -38,9 +38,9 @@ def test_starting_again_changes_nothing(stack: Stack) -> None:
     assert {before[name]["state"] for name in SERVERS} == {"running"}
 
 
-def test_two_stacks_run_side_by_side(stacks: tuple[Stack, Stack]) -> None:
+def test_two_stacks_run_side_by_side(stack: Stack, servers: Stack) -> None:
     # given two stacks, when something is put into one
-    one, other = stacks
+    one, other = stack, servers
     with mongo_client(one.env("auth")) as client:
         client.get_default_database()["side"].insert_one({"_id": "one"})
     # then the other has it not, and has another authority and other users
@@ -72,17 +72,6 @@ def test_a_killed_broker_comes_back_on_its_port_with_its_data(stack: Stack) -> N
     assert stack.env("operator") == env
     with amqp_connection(env) as connection:
         assert connection.channel().basic_get("survivor", no_ack=True).body == "still here"
-
-
-def test_stopping_leaves_no_process(stacks: tuple[Stack, Stack]) -> None:
-    # given a stack with a broker, a database and a port mapper
-    _, other = stacks
-    assert len(other.pids()) >= 3
-    # when it is stopped
-    other.stop()
-    # then none of its processes is left, and stopping again is no error
-    assert other.pids() == []
-    other.stop()
 
 
 def test_a_taken_port_is_exchanged_and_the_data_stays(own: Stack) -> None:
@@ -160,6 +149,16 @@ def test_another_server_is_used_instead(own: Stack, monkeypatch: pytest.MonkeyPa
 def test_its_own_env_file_is_not_another_server(own: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALET_AMQP_URL", own.env("operator")["VALET_AMQP_URL"])
     assert own.status()["rabbitmq"]["state"] == "stopped"
+
+
+def test_stopping_leaves_no_process(stack: Stack) -> None:
+    # given a stack with a broker, a database and a port mapper
+    assert len(stack.pids()) >= 3
+    # when it is stopped
+    stack.stop()
+    # then none of its processes is left, and stopping again is no error
+    assert stack.pids() == []
+    stack.stop()
 
 
 @contextlib.contextmanager

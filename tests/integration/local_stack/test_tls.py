@@ -11,8 +11,8 @@ from deploy.local import Stack
 from tests.integration.local_stack.clients import amqp_connection, mongo_client
 
 
-def test_the_right_authority_and_name_are_taken(stack: Stack) -> None:
-    env = stack.env("booking")
+def test_the_right_authority_and_name_are_taken(servers: Stack) -> None:
+    env = servers.env("booking")
     with amqp_connection(env) as connection, mongo_client(env) as client:
         assert connection.connected
         assert client.admin.command("ping")["ok"] == 1
@@ -20,8 +20,8 @@ def test_the_right_authority_and_name_are_taken(stack: Stack) -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("setting", ["VALET_AMQP_URL", "VALET_MONGO_URL"])
-def test_tls_1_2_and_1_3_are_spoken(stack: Stack, setting: str, version: ssl.TLSVersion) -> None:
-    env = stack.env("booking")
+def test_tls_1_2_and_1_3_are_spoken(servers: Stack, setting: str, version: ssl.TLSVersion) -> None:
+    env = servers.env("booking")
     context = ssl.create_default_context(cafile=env["VALET_CA_BUNDLE"])
     context.minimum_version = context.maximum_version = version
     url = urlsplit(env[setting])
@@ -30,7 +30,7 @@ def test_tls_1_2_and_1_3_are_spoken(stack: Stack, setting: str, version: ssl.TLS
         assert secured.version() == version.name.replace("v1_", "v1.")
 
 
-def test_the_brokers_pages_come_over_tls(stack: Stack) -> None:
-    context = ssl.create_default_context(cafile=stack.env("operator")["VALET_CA_BUNDLE"])
-    with urllib.request.urlopen(stack.urls()["rabbitmq-ui"], context=context, timeout=5) as answer:
+def test_the_brokers_pages_come_over_tls(servers: Stack) -> None:
+    context = ssl.create_default_context(cafile=servers.env("operator")["VALET_CA_BUNDLE"])
+    with urllib.request.urlopen(servers.urls()["rabbitmq-ui"], context=context, timeout=5) as answer:
         assert b"RabbitMQ Management" in answer.read()

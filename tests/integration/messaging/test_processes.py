@@ -1,14 +1,18 @@
 """The consumer as it runs in the services: nameko under eventlet, in processes that are killed and restarted."""
 
+import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.stack import Stack
 from libs.messaging import topology
 from libs.messaging.dead import DeadLetter
-from libs.messaging.link import Link
+from libs.messaging.link import HEARTBEAT, Link
+from tests.conftest import settings_of
 from tests.integration.messaging.program import Program
 from tests.integration.messaging.support import (
     channel,
@@ -27,6 +31,22 @@ def _queue_stands(link: Link, program: Program) -> None:
     with channel(link) as opened:
         program.queue.declare(opened)
         opened.queue_unbind(program.queue.name, topology.EVENTS, "booking-held")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def idle(servers: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, float]]:
+    """A service with nothing to do, and since when (`time.monotonic`). It is idle while the other tests of this file run."""
+    link = Link(settings_of(servers, "operator"), "tests")
+    program = Program(servers, f"idle{os.getpid()}", tmp_path_factory.mktemp("idle"))
+    with channel(link) as opened:
+        program.queue.declare(opened)
+        opened.queue_unbind(program.queue.name, topology.EVENTS, "booking-held")
+    program.start()
+    yield program, time.monotonic()
+    program.kill()
+    with channel(link) as opened:
+        for name in (program.queue.name, topology.dead_queue(program.service), *program.question_queues):
+            opened.queue_delete(name)
 
 
 def test_killed_in_mid_handler_nothing_is_lost(link: Link, program: Program) -> None:
@@ -91,10 +111,10 @@ def test_what_kills_the_process_is_given_up_and_its_neighbours_get_through(
 def test_restarting_under_load_loses_and_repeats_nothing(link: Link, program: Program, service: str) -> None:
     # given a stream of numbered events, and a service that takes a moment for each batch
     program.env = {"TESTS_EACH": "0.15", "VALET_BATCH_SIZE": "20"}
-    total = 3000
+    total = 2000
     flood(link, program.queue.name, [held(f"n{i}") for i in range(total)])
-    # when it is restarted five times in the middle of it
-    for _ in range(5):
+    # when it is restarted three times in the middle of it
+    for _ in range(3):
         before = len(program.did("done"))
         program.start()
         wait_until(lambda past=before: len(program.did("done")) > past + 60, 15)  # type: ignore[misc]  # bound early
@@ -135,11 +155,10 @@ def test_what_does_not_end_in_time_goes_back(link: Link, program: Program) -> No
     program.start()
     post(link, program.queue.name, [held("slow")])
     wait_until(lambda: program.did("begun") == ["slow"])
-    # when the process is asked to end, and killed some seconds later as Kubernetes does
+    # when the process is asked to end
     program.send(signal.SIGTERM)
-    time.sleep(3)
-    # then the message is back already, for another process
-    wait_until(lambda: depth(link, program.queue.name) == 1, 5)
+    # then the message is back before Kubernetes would kill it, for another process
+    wait_until(lambda: depth(link, program.queue.name) == 1, 8)
 
 
 def test_it_lives_and_says_so_while_a_batch_is_slow(link: Link, program: Program) -> None:
@@ -155,11 +174,10 @@ def test_it_lives_and_says_so_while_a_batch_is_slow(link: Link, program: Program
     program.kill()
 
 
-@pytest.mark.slow
-def test_an_idle_connection_lasts(link: Link, program: Program) -> None:
+def test_an_idle_connection_lasts(link: Link, idle: tuple[Program, float]) -> None:
     # given a service with nothing to do for more than two heartbeats
-    program.start()
-    time.sleep(25)
+    program, since = idle
+    time.sleep(max(0.0, since + 2.5 * HEARTBEAT - time.monotonic()))
     # when something comes
     post(link, program.queue.name, [held("after")])
     # then it is still connected, and never was anything else

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from deploy.cli import archive, erased, main, restoring, snapshot, stores
-from deploy.cli.archive import ArchiveBroken
-from deploy.cli.erased import Erased
+from deploy.cli import main
+from deploy.cli.backup import archive, erased, restoring, snapshot, stores
+from deploy.cli.backup.archive import ArchiveBroken
+from deploy.cli.backup.erased import Erased
+from deploy.cli.backup.restore import still_nobody_runs
+from deploy.cli.backup.stores import Stores
 from deploy.cli.errors import Trouble
-from deploy.cli.restore import still_nobody_runs
-from deploy.cli.stores import Stores
 from deploy.local.mongod import mongo_passwords
 from deploy.local.stack import Stack
 from libs.mongo.client import Document, connect

@@ -12,13 +12,14 @@ import pytest
 from msgspec import structs
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from deploy.cli import archive, erased, main, stores
-from deploy.cli.archive import FORMAT, ArchiveBroken, Index, Manifest, Member
-from deploy.cli.backup import checked
-from deploy.cli.erased import Erased, ListBroken, owners
+from deploy.cli import main
+from deploy.cli.backup import archive, erased, stores
+from deploy.cli.backup.archive import FORMAT, ArchiveBroken, Index, Manifest, Member
+from deploy.cli.backup.command import checked
+from deploy.cli.backup.erased import Erased, ListBroken, owners
+from deploy.cli.backup.restore import together, words
+from deploy.cli.backup.restoring import Losses, fitting
 from deploy.cli.errors import Misuse, Trouble
-from deploy.cli.restore import together, words
-from deploy.cli.restoring import Losses, fitting
 from deploy.cli.screen import Screen
 
 PERSON = "a" * 52

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from deploy.cli import erasing, main, receipts
+from deploy.cli import main
 from deploy.cli.asking import ErasureLine, ErasureSeen
 from deploy.cli.doctor.erasures import judged
-from deploy.cli.erasure import KINDS, Erasure, age, conclusion, document, exit_code, steps, waits_for
+from deploy.cli.erasure import erase, erasures, receipts
+from deploy.cli.erasure.progress import KINDS, Erasure, age, conclusion, document, exit_code, steps, waits_for
 from deploy.cli.errors import ExitCode
 from deploy.cli.follow import Desk, Ear
 from libs.contracts import codec
@@ -162,7 +163,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[ErasureRequested, Reques
     """What is asked of a bus that has a receipt for it at once."""
     asked: list[tuple[ErasureRequested, RequestRef]] = []
     monkeypatch.setenv("VALET_AMQP_URL", "amqps://operator:hushhush@localhost:5671/valet")
-    monkeypatch.setattr(erasing, "Questions", lambda _: Asked())
+    monkeypatch.setattr(erase, "Questions", lambda _: Asked())
     monkeypatch.setattr(Desk, "send", lambda self, data, request, trace: asked.append((data, request)))
     monkeypatch.setattr(Ear, "__init__", lambda self, settings, kinds: None)
     monkeypatch.setattr(Ear, "__exit__", lambda self, *_: None)
@@ -229,7 +230,7 @@ class TestErase:
     def test_one_that_does_not_exist_is_said_not_to(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(erasing, "ask", lambda context, *_: (context.obj, None))
+        monkeypatch.setattr(erasures, "ask", lambda context, *_: (context.obj, None))
         assert main.main(["erasures", ID]) == 1
         assert f"there is no erasure {ID}" in capsys.readouterr().err
 
@@ -239,7 +240,7 @@ class TestErase:
         line = {"what": "calendar-entries", "outcome": "to-be-retried", "count": 2}
         row = {"erasure": ID, "person": "a" * 52, "state": "open", "asked_at": AT.isoformat(), "steps": [line]}
         answers = {"erasures": [row], "erasure": row}
-        monkeypatch.setattr(erasing, "ask", lambda context, _, method, *__: (context.obj, answers[method]))
+        monkeypatch.setattr(erasures, "ask", lambda context, _, method, *__: (context.obj, answers[method]))
         assert main.main(["erasures"]) == 0
         assert "calendar-entries (2)" in capsys.readouterr().out
         assert main.main(["erasures", ID]) == 0

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli import environment, keyviews, main, rotating
+from deploy.cli import environment, main
 from deploy.cli.errors import Misuse, Trouble
-from deploy.cli.keyviews import Standing, Turn
-from deploy.cli.replicas import Page, Replicas, Status
-from deploy.cli.rotating import Place, Rewrapped
+from deploy.cli.keys import rotation, views
+from deploy.cli.keys.replicas import Page, Replicas, Status
+from deploy.cli.keys.rotation import Place, Rewrapped
+from deploy.cli.keys.views import Standing, Turn
 from libs.config.settings import Settings
 from libs.crypto import keyfile, masters
 
@@ -57,21 +58,21 @@ class TestWhichFile:
         [("booking=/k/file", "booking", "/k/file"), ("/k/auth.json", "auth", "/k/auth.json")],
     )
     def test_it_is_named_with_its_service_or_after_it(self, text: str, service: str, file: str) -> None:
-        assert rotating.place(text) == Place(service, Path(file))
+        assert rotation.place(text) == Place(service, Path(file))
 
     @pytest.mark.parametrize(
         ("text", "says"), [("keyring.json", "no service with data keys"), ("calendar-writer=x", "nothing to rotate")]
     )
     def test_one_that_wraps_nothing_is_refused(self, text: str, says: str) -> None:
         with pytest.raises(Misuse, match=says):
-            rotating.place(text)
+            rotation.place(text)
 
     def test_without_any_it_is_said_how_to_name_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("VALET_KEYRINGS", raising=False)
         with pytest.raises(Misuse, match="no key file is named"):
-            rotating.places([], SETTINGS)
+            rotation.places([], SETTINGS)
         monkeypatch.setenv("VALET_KEYRINGS", "auth=/k/a,calendar-writer=/k/c,booking=/k/b")
-        assert rotating.places([], SETTINGS) == [Place("auth", Path("/k/a")), Place("booking", Path("/k/b"))]
+        assert rotation.places([], SETTINGS) == [Place("auth", Path("/k/a")), Place("booking", Path("/k/b"))]
 
     def test_of_the_local_stack_they_are_known(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("VALET_KEYRINGS", raising=False)
@@ -80,13 +81,13 @@ class TestWhichFile:
         for file in ("env", "keys/auth.json", "keys/booking.json", "keys/calendar-writer.json"):
             (tmp_path / file).write_text("")
         settings = SETTINGS.model_copy(update={"ca_bundle": tmp_path / "certs" / "ca-bundle.pem"})
-        assert [place.service for place in rotating.places([], settings)] == ["auth", "booking"]
+        assert [place.service for place in rotation.places([], settings)] == ["auth", "booking"]
 
 
 class TestRotating:
     def test_a_new_key_is_used_and_everything_wrapped_by_it(self, at: Place) -> None:
         (old,), steps = names(at), []
-        name, ended = rotating.rotate(at, SETTINGS, Pretended(at.file, wrapped=5), 0, lambda *step: steps.append(step))
+        name, ended = rotation.rotate(at, SETTINGS, Pretended(at.file, wrapped=5), 0, lambda *step: steps.append(step))
 
         assert (names(at), keyfile.read(at.file).current) == ([old, name], name)
         assert ended == Rewrapped(5, 0, 0)
@@ -96,17 +97,17 @@ class TestRotating:
         (old,), blind = names(at), Pretended(at.file, blind=True)
 
         with pytest.raises(Trouble, match="not every replica of booking knows the new master key"):
-            rotating.rotate(at, SETTINGS, blind, 0, lambda *_: None)
+            rotation.rotate(at, SETTINGS, blind, 0, lambda *_: None)
         assert keyfile.read(at.file).current == old
         # and the second try goes on with the key that was added
-        name, _ = rotating.rotate(at, SETTINGS, Pretended(at.file), 0, lambda *_: None)
+        name, _ = rotation.rotate(at, SETTINGS, Pretended(at.file), 0, lambda *_: None)
         assert names(at) == [old, name]
 
     def test_a_replica_that_does_not_answer_keeps_it_from_being_used(self, at: Place) -> None:
         (old,) = names(at)
 
         with pytest.raises(Trouble, match="not every replica"):
-            rotating.rotate(at, SETTINGS, Pretended(at.file, silent=1), 0, lambda *_: None)
+            rotation.rotate(at, SETTINGS, Pretended(at.file, silent=1), 0, lambda *_: None)
         assert keyfile.read(at.file).current == old
 
     def test_another_services_file_is_not_touched(self, at: Place, tmp_path: Path) -> None:
@@ -114,20 +115,20 @@ class TestRotating:
         before = (tmp_path / "other.json").read_bytes()
 
         with pytest.raises(Trouble, match="is not the key file of booking"):
-            rotating.rotate(Place("booking", tmp_path / "other.json"), SETTINGS, Pretended(at.file), 0, lambda *_: None)
+            rotation.rotate(Place("booking", tmp_path / "other.json"), SETTINGS, Pretended(at.file), 0, lambda *_: None)
         assert (tmp_path / "other.json").read_bytes() == before
 
 
 class TestRetiring:
     def rotated(self, at: Place) -> tuple[str, str]:
         (old,) = names(at)
-        new = rotating.add(at, SETTINGS)
-        rotating.use(at, new)
+        new = rotation.add(at, SETTINGS)
+        rotation.use(at, new)
         return old, new
 
     def test_a_key_that_nothing_needs_is_taken_out(self, at: Place) -> None:
         old, new = self.rotated(at)
-        rotating.retire(at, old, Pretended(at.file))
+        rotation.retire(at, old, Pretended(at.file))
         assert names(at) == [new]
 
     def test_a_key_that_wraps_something_stays(self, at: Place) -> None:
@@ -135,11 +136,11 @@ class TestRetiring:
         old, new = self.rotated(at)
 
         with pytest.raises(Trouble, match=f"{old} still wraps 3 data keys of booking"):
-            rotating.retire(at, old, needing)
+            rotation.retire(at, old, needing)
         with pytest.raises(Trouble, match=f"wraps new data keys with {new}"):
-            rotating.retire(at, new, needing)
+            rotation.retire(at, new, needing)
         with pytest.raises(Trouble, match="only 1 of 2 replicas"):
-            rotating.retire(at, old, Pretended(at.file, silent=1))
+            rotation.retire(at, old, Pretended(at.file, silent=1))
         assert names(at) == [old, new]
 
     def test_what_was_wrapped_between_the_answers_of_two_replicas_counts(self, at: Place) -> None:
@@ -172,7 +173,7 @@ class TestWords:
         assert "1 of 2 replicas" in next(self.standing("k2", running=2).unfinished())
 
     def test_the_ages_are_shown(self) -> None:
-        assert [keyviews.age(EARLIER.get(name), NOW) for name in ("k1", "k2", "k0")] == [
+        assert [views.age(EARLIER.get(name), NOW) for name in ("k1", "k2", "k0")] == [
             "129 days",
             "12 hours",
             "unknown",
@@ -219,5 +220,5 @@ class TestCommand:
         at.file.chmod(0o644)
 
         with pytest.raises(Trouble, match="others can read the key file"):
-            rotating.add(at, SETTINGS)
+            rotation.add(at, SETTINGS)
         assert capsys.readouterr().out == ""

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from deploy.cli import environment, keyviews, rotating
+from deploy.cli import environment
 from deploy.cli.base import ANYWHERE, YesOption, bus_settings, confirmed, group, screen_of
 from deploy.cli.errors import ExitCode, Misuse, Trouble
-from deploy.cli.replicas import WRAPPING, Replicas
+from deploy.cli.keys import rotation, views
+from deploy.cli.keys.replicas import WRAPPING, Replicas
 from deploy.cli.screen import Screen
 from libs.config.settings import Settings
 from libs.crypto import keyfile, masters
@@ -65,7 +66,7 @@ def new(
         raise Misuse("whose key file it is, is not said", "add --service auth, booking or calendar-writer")
     if file.exists():
         raise Trouble(f"{file} is there already", "give another name: replacing a key file loses what it sealed")
-    with rotating.trouble(file):
+    with rotation.trouble(file):
         if kms is None:
             made: keyfile.KeyFile = masters.new(now)
         else:
@@ -87,11 +88,11 @@ def status(context: typer.Context) -> None:
     """
     screen = screen_of(context)
     with _replicas(bus_settings()) as replicas:
-        found = {service: keyviews.Standing(*replicas.heard(service)) for service in WRAPPING}
+        found = {service: views.Standing(*replicas.heard(service)) for service in WRAPPING}
     if screen.as_json:
         screen.document({"services": {service: each.document() for service, each in found.items()}})
         return
-    screen.show(keyviews.table(found, datetime.now(UTC)))
+    screen.show(views.table(found, datetime.now(UTC)))
     for service, each in found.items():
         for line in each.unfinished():
             screen.line(f"{service}: {line}")
@@ -105,8 +106,8 @@ def add(context: typer.Context, file: FileArgument) -> None:
     Example:
       valet keys add booking=/run/keys/booking.json
     """
-    screen, at = screen_of(context), rotating.place(file)
-    name = rotating.add(at, _settings())
+    screen, at = screen_of(context), rotation.place(file)
+    name = rotation.add(at, _settings())
     if screen.as_json:
         screen.document({"file": str(at.file), "added": name})
     else:
@@ -128,11 +129,11 @@ def use(
     Example:
       valet keys use booking=/run/keys/booking.json k20300517-0a1b2c --wait 120
     """
-    screen, at = screen_of(context), rotating.place(file)
+    screen, at = screen_of(context), rotation.place(file)
     if not offline:
         with _replicas(bus_settings()) as replicas:
             replicas.agreed(at.service, f"knows {name}", lambda status: name in status.known, wait)
-    rotating.use(at, name)
+    rotation.use(at, name)
     if screen.as_json:
         screen.document({"file": str(at.file), "current": name})
     else:
@@ -155,7 +156,7 @@ def rewrap(
     if unknown := [name for name in wanted if name not in WRAPPING]:
         raise Misuse(f"{unknown[0]!r} is no service with data keys", f"give {' or '.join(WRAPPING)}")
     with _replicas(bus_settings()) as replicas:
-        done = [keyviews.Turn(name, None, _rewrapped(screen, name, replicas, wait)) for name in wanted]
+        done = [views.Turn(name, None, _rewrapped(screen, name, replicas, wait)) for name in wanted]
     _tell(screen, done)
 
 
@@ -181,16 +182,16 @@ def rotate(
       valet keys rotate --retire k1 --yes
     """
     screen, settings = screen_of(context), bus_settings()
-    files = rotating.places(keyring or [], settings)
+    files = rotation.places(keyring or [], settings)
     for name in retire or []:
-        confirmed(screen, keyviews.loss(name), yes)
+        confirmed(screen, views.loss(name), yes)
     turns = []
     with _replicas(settings) as replicas:
         for at in files:
             with _progress(screen, at.service) as progress:
-                master, ended = rotating.rotate(at, settings, replicas, wait, progress)
+                master, ended = rotation.rotate(at, settings, replicas, wait, progress)
             retired = _retired(at, retire or [], replicas) if not ended.left else []
-            turns.append(keyviews.Turn(at.service, master, ended, retired))
+            turns.append(views.Turn(at.service, master, ended, retired))
     _tell(screen, turns)
 
 
@@ -202,26 +203,26 @@ def retire(context: typer.Context, file: FileArgument, name: MasterArgument, yes
     Example:
       valet keys retire booking=/run/keys/booking.json k1
     """
-    screen, at = screen_of(context), rotating.place(file)
+    screen, at = screen_of(context), rotation.place(file)
     with _replicas(bus_settings()) as replicas:
-        rotating.refuse_needed(at.service, name, replicas)
-        confirmed(screen, keyviews.loss(name), yes)
-        rotating.retire(at, name, replicas)
+        rotation.refuse_needed(at.service, name, replicas)
+        confirmed(screen, views.loss(name), yes)
+        rotation.retire(at, name, replicas)
     if screen.as_json:
         screen.document({"file": str(at.file), "retired": name})
     else:
         screen.line(f"took {name} out of {at.file}")
 
 
-def _retired(at: rotating.Place, names: Sequence[str], replicas: Replicas) -> list[str]:
-    with rotating.changing(at) as (file, _):
+def _retired(at: rotation.Place, names: Sequence[str], replicas: Replicas) -> list[str]:
+    with rotation.changing(at) as (file, _):
         there = [name for name in dict.fromkeys(names) if name in file.keys]
     for name in there:
-        rotating.retire(at, name, replicas)
+        rotation.retire(at, name, replicas)
     return there
 
 
-def _tell(screen: Screen, turns: Sequence[keyviews.Turn]) -> None:
+def _tell(screen: Screen, turns: Sequence[views.Turn]) -> None:
     if screen.as_json:
         screen.document({"services": {turn.service: turn.document() for turn in turns}})
     else:
@@ -232,13 +233,13 @@ def _tell(screen: Screen, turns: Sequence[keyviews.Turn]) -> None:
         raise typer.Exit(int(ExitCode.TROUBLE))
 
 
-def _rewrapped(screen: Screen, service: str, replicas: Replicas, wait: float) -> rotating.Rewrapped:
+def _rewrapped(screen: Screen, service: str, replicas: Replicas, wait: float) -> rotation.Rewrapped:
     with _progress(screen, service) as progress:
-        return rotating.rewrap(service, replicas, wait, progress)
+        return rotation.rewrap(service, replicas, wait, progress)
 
 
 @contextmanager
-def _progress(screen: Screen, service: str) -> Iterator[rotating.Progress]:
+def _progress(screen: Screen, service: str) -> Iterator[rotation.Progress]:
     """A bar on a terminal, nothing elsewhere."""
     if not screen.live:
         yield lambda done, left: None

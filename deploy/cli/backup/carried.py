@@ -10,9 +10,9 @@ from typing import Final
 from pymongo import ReplaceOne
 from pymongo.collection import Collection
 
-from deploy.cli import erased
-from deploy.cli.erased import Erased, owners, pages
-from deploy.cli.stores import Stores
+from deploy.cli.backup import erased
+from deploy.cli.backup.erased import Erased, owners, pages
+from deploy.cli.backup.stores import Stores
 from libs.mongo.client import Document
 from libs.mongo.maintenance import COLLECTION
 

@@ -13,12 +13,12 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from deploy.cli import carried, erased
-from deploy.cli.archive import ArchiveBroken, Manifest, Member, Reader
-from deploy.cli.erased import Erased, Reapplied
+from deploy.cli.backup import carried, erased
+from deploy.cli.backup.archive import ArchiveBroken, Manifest, Member, Reader
+from deploy.cli.backup.erased import Erased, Reapplied
+from deploy.cli.backup.snapshot import Progress, listed
+from deploy.cli.backup.stores import Stores
 from deploy.cli.errors import Trouble
-from deploy.cli.snapshot import Progress, listed
-from deploy.cli.stores import Stores
 from libs.mongo.client import Document
 from libs.mongo.guard import DUPLICATE_KEY
 from libs.mongo.maintenance import COLLECTION, MARK

@@ -10,8 +10,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deploy.cli import archive, restoring, snapshot, stores, views
-from deploy.cli.archive import ArchiveBroken, Manifest, Member
+from deploy.cli import views
+from deploy.cli.backup import archive, restoring, snapshot, stores
+from deploy.cli.backup.archive import ArchiveBroken, Manifest, Member
 from deploy.cli.base import ANYWHERE, app, screen_of
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.screen import Screen

@@ -8,8 +8,8 @@ from msgspec import structs
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
-from deploy.cli.archive import FORMAT, Index, Manifest, Member, Writer
-from deploy.cli.stores import SNAPSHOT_UNAVAILABLE, Stores
+from deploy.cli.backup.archive import FORMAT, Index, Manifest, Member, Writer
+from deploy.cli.backup.stores import SNAPSHOT_UNAVAILABLE, Stores
 from libs.mongo.maintenance import COLLECTION
 
 KEYS = "keys"

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import RenderableType
 
 from deploy.cli import views
-from deploy.cli.replicas import Status
-from deploy.cli.rotating import Rewrapped
+from deploy.cli.keys.replicas import Status
+from deploy.cli.keys.rotation import Rewrapped
 
 
 @dataclass(frozen=True, slots=True)

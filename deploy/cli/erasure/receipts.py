@@ -12,7 +12,7 @@ import typer
 
 from deploy.cli import views
 from deploy.cli.base import ANYWHERE, EXIT_CODES, ask, group, screen_of
-from deploy.cli.erasure import RECEIPT, steps, waits_for
+from deploy.cli.erasure.progress import RECEIPT, steps, waits_for
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.screen import Screen
 from libs.contracts.events import PersonalDataErased

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.cli.doctor.preferences import KEYRINGS, pairs
 from deploy.cli.errors import Misuse, Trouble
-from deploy.cli.replicas import WRAPPING, Replicas, Status
+from deploy.cli.keys.replicas import WRAPPING, Replicas, Status
 from libs.config.settings import Settings
 from libs.crypto import keyfile, masters
 from libs.crypto.errors import KeyringError, KeyServiceUnavailable

@@ -16,7 +16,7 @@ import msgspec
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 
-from deploy.cli.stores import Stores
+from deploy.cli.backup.stores import Stores
 from libs.crypto.digests import owner
 from libs.mongo.client import Document
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.cli import erased, restoring, stores
-from deploy.cli.archive import Manifest
-from deploy.cli.backup import checked, progress, readable
+from deploy.cli.backup import erased, restoring, stores
+from deploy.cli.backup.archive import Manifest
+from deploy.cli.backup.command import checked, progress, readable
+from deploy.cli.backup.erased import Erased, ListBroken
+from deploy.cli.backup.restoring import Losses, Restored
 from deploy.cli.base import ANYWHERE, YesOption, app, confirmed, screen_of
-from deploy.cli.erased import Erased, ListBroken
 from deploy.cli.errors import Misuse, Trouble
-from deploy.cli.restoring import Losses, Restored
 from deploy.cli.screen import Screen
 
 NEXT = (

@@ -1,0 +1,1 @@
+"""`valet backup` and `restore`: all that Valet stores in one file, and back without undoing an erasure."""

@@ -1,0 +1,1 @@
+"""`valet erase`, `erasures` and `receipt`: a person is forgotten, and what proves it."""

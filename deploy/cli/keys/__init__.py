@@ -1,0 +1,1 @@
+"""`valet keys`: master keys, and the steps of their rotation."""
