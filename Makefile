@@ -20,9 +20,9 @@ check: setup ## Lint, format, types, and the rules of who may import whom
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-test: ## All tests, on a real RabbitMQ, MongoDB and browser; two at a time, each with servers of its own
+test: ## All tests, on a real RabbitMQ, MongoDB and browser; three at a time, each with servers of its own
 	@sh deploy/local/bootstrap.sh --browser
-	@.venv/bin/pytest -n 2 --dist loadfile
+	@.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 model: ## Random lives of calendars and bookings, many more than in `make test`; LIVES=1000 in memory, REAL=50 on the real stack
 	@sh deploy/local/bootstrap.sh

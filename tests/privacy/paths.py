@@ -219,7 +219,7 @@ PATHS: Sequence[Path] = (
     Path("rejected", rejected),
     Path("malformed", malformed),
     Path("moved and cancelled", moved_and_cancelled),
-    Path("store away, retried", stores_away),
+    Path("store away, retried", stores_away, quick=False),
     Path("dead-lettered and replayed", dead_and_replayed, shows=True),
     Path("provider errors that echo", providers_in_trouble, shows=True),
     Path("OAuth errors that echo", oauth_in_trouble),

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.cli.backup import erased, restoring, stores
+from deploy.cli.backup.erased import Erased, Reapplied
 from deploy.cli.backup.restore import again, listed, nobody_runs, still_nobody_runs
 from deploy.cli.backup.restoring import Losses
 from deploy.cli.base import confirmed
-from deploy.cli.erased import Erased, Reapplied
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.screen import Screen
 

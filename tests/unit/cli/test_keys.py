@@ -154,7 +154,7 @@ class TestRetiring:
                 return [first, second], 2
 
         with pytest.raises(Trouble, match=f"{old} still wraps 1 data key of booking"):
-            rotating.retire(at, old, Two(at.file))
+            rotation.retire(at, old, Two(at.file))
         assert names(at) == [old, new]
 
 
