@@ -233,8 +233,8 @@ DEFENCES: Final = (
         "19",
         "the broker's name is checked",
         "libs/messaging/link.py",
-        '"server_hostname": urlsplit(self._url).hostname',
-        '"server_hostname": None',
+        ', "server_hostname": urlsplit(self._url).hostname}',
+        "}",
     ),
     Defence(
         "19",

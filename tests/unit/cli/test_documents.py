@@ -13,8 +13,10 @@ from deploy.cli import main
 from deploy.cli.base import app
 
 ROOT = Path(__file__).parents[3]
-PAGES = sorted({ROOT / "README.md", *(ROOT / "deploy").glob("*.md"), *(ROOT / "k8s").rglob("*.md"), *ROOT.glob("services/*/*.md"),
-                ROOT / "libs" / "contracts" / "README.md"})  # fmt: skip
+PAGES = [
+    ROOT / "README.md",
+    *(file for top in ("deploy", "k8s", "libs", "services") for file in sorted((ROOT / top).rglob("*.md"))),
+]
 assert main  # it brings all commands in
 VALET: Any = get_command(app)
 TYPED = re.compile(r"^\s*(?:\. \S+ && )?(valet .*(?:\\\n.*)*)$", re.MULTILINE)
