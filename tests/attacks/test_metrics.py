@@ -7,10 +7,12 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from libs.contracts import codec
+from libs.crypto.letters import LetterSeal
 from libs.messaging import topology
 from libs.messaging.intake import Raw
 from libs.messaging.work import Rules, Worker
 from libs.testing.bus import FlightRecorder
+from libs.testing.keys import keyring
 from tests.attacks.rows import LONG, tried
 from tests.attacks.scene import heard_within, metrics
 from tests.contract.events.test_rights import SERVICES
@@ -51,7 +53,7 @@ def test_ten_thousand_users(how: str) -> None:
         outcomes = (DONE, Retry(Reason.STORE_UNAVAILABLE), Poison(Reason.SEAL_UNREADABLE))
         return [outcomes[len(item.id) % 3] for item in batch]
 
-    worker = Worker(queue, handler, FlightRecorder(), Rules())  # type: ignore[arg-type]  # publishes like a publisher
+    worker = Worker(queue, handler, FlightRecorder(), Rules(sealer=lambda: LetterSeal(keyring())))  # type: ignore[arg-type]  # publishes like a publisher
 
     def work(user: int) -> None:
         own = f"user-{user}@example.com".replace("@", "-") + "x" * (user % 3)

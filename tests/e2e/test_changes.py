@@ -249,7 +249,7 @@ def test_a_move_that_nobody_answers_expires(world: World, names: str) -> None:
         move = case.begun(reschedule(booking, tomorrow(14)))
         pending = case.journey(booking)
         # when its time is over (a test does not wait two minutes: the deadline is moved instead)
-        documents = connect(settings_of(world.stack, "booking"), "booking")["bookings"]
+        documents = connect(settings_of(world.stack, "booking"), "tests")["bookings"]
         documents.update_one({"_id": booking}, {"$set": {"hold_until": datetime.now(UTC)}})
         documents.database.client.close()
         assert case.until(lambda _: case.answers(move))

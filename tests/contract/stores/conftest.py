@@ -42,7 +42,9 @@ class Databases:
     @contextmanager
     def own(self, service: str) -> Iterator[Database[Document]]:
         if service not in self.known:
-            self.known[service] = connect(settings_of(self.stack, service), service)
+            self.known[service] = connect(
+                settings_of(self.stack, service), f"tests-{service}"
+            )  # not taken for the service
         prefixed = _Prefixed(self.known[service], f"test_{uuid.uuid4().hex[:8]}_")
         try:
             yield cast(Database[Document], prefixed)

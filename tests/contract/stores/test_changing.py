@@ -121,7 +121,7 @@ class TestWhatIsKept:
         away = cancelled(moving(booking, "m-1", 2), "c-1")
 
         kept = from_booking(away, []).keys()
-        assert set(OPTIONAL) - kept == {"claims", "hold_until", "move"}
+        assert set(OPTIONAL) - kept == {"claims", "hold_until", "move", "erasure", "user"}
 
     def test_a_refused_change_is_kept_beside_the_bookings(self, bookings: BookingShelf) -> None:
         store, booking = bookings.store, stands(bookings.store, "mine")

@@ -29,7 +29,7 @@ KEYS = ("booking-held",)
 @pytest.fixture
 def outbox(servers: Stack) -> Iterator[MongoOutbox]:
     """An outbox in a collection of its own, in the booking service's database."""
-    database = connect(settings_of(servers, "booking"), "booking")
+    database = connect(settings_of(servers, "booking"), "tests")
     collection = database[f"tests_{os.getpid()}"]
     made = MongoOutbox(collection)
     made.ensure_index()

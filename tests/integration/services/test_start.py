@@ -78,7 +78,7 @@ def test_keys_that_others_can_read_are_refused(servers: Stack, tmp_path: Path) -
 
 def test_keys_that_the_stored_data_do_not_hang_on_are_refused_by_name(servers: Stack) -> None:
     # given data keys in the store, wrapped by a master key that was lost
-    database = connect(settings_of(servers, "booking"), "booking")
+    database = connect(settings_of(servers, "booking"), "tests")
     lost = [{"_id": f"lost-{n}", "master": "k-lost", "wrapped": b"blob"} for n in range(2)]
     database["keys"].insert_many(lost)
     try:
