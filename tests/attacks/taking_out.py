@@ -28,7 +28,7 @@ LEFT_BEHIND: Final = (
 )
 PATIENCE: Final = 900.0
 """Seconds for the tests of one row, with the start of a stack."""
-BROKE: Final = re.compile(r"^FAILED .*?::\S*?\[(.*?)\](?: - (.*))?$", re.MULTILINE)
+BROKE: Final = re.compile(r"^FAILED .*?::(\S*?\[.*?\])(?: - (.*))?$", re.MULTILINE)
 
 
 def taken_out(seed: int, wanted: list[str]) -> Report:

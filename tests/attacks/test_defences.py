@@ -15,8 +15,9 @@ REPOSITORY = Path(__file__).parents[2]
 def test_a_defence_stands_where_the_list_says(defence: Defence) -> None:
     whole = (REPOSITORY / defence.file).read_text(encoding="utf-8")
     assert whole.count(defence.old) == 1
-    ast.parse(whole.replace(defence.old, defence.new))  # without it, the program still is one
+    if defence.file.endswith(".py"):
+        ast.parse(whole.replace(defence.old, defence.new))  # without it, the program still is one
 
 
 def test_every_row_has_a_defence() -> None:
-    assert {defence.row for defence in DEFENCES} == ROWS.keys() - NOT_HERE.keys()
+    assert ROWS.keys() - NOT_HERE.keys() <= {defence.row for defence in DEFENCES}
