@@ -58,7 +58,7 @@ def main(
             f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}", param_hint="--rows"
         )
     if without_defences:
-        from tests.attacks.mutation import taken_out
+        from tests.attacks.taking_out import taken_out
 
         report = taken_out(seed, wanted)
     else:

@@ -54,9 +54,20 @@ def memory(world: World, service: str) -> int:
     return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) * 1024  # type: ignore[index]  # Linux always has it
 
 
-BODIES = ["large", "deep", "deep list", "compression header", "gzip encoding", "deflate encoding", "pickle",
-          "pickle called JSON", "yaml", "msgpack", "no content type", "binary mode, deep"]  # fmt: skip
-REASONS = {"too-large", "not-a-cloudevent", "unsupported-content-type", "compressed"}
+REASONS = {
+    "large": "too-large",
+    "deep": "not-a-cloudevent",
+    "deep list": "not-a-cloudevent",
+    "compression header": "compressed",
+    "gzip encoding": "compressed",
+    "deflate encoding": "compressed",
+    "pickle": "unsupported-content-type",
+    "pickle called JSON": "not-a-cloudevent",
+    "yaml": "unsupported-content-type",
+    "msgpack": "unsupported-content-type",
+    "no content type": "unsupported-content-type",
+    "binary mode, deep": "not-a-cloudevent",
+}
 
 
 def message(how: str, world: World, trap: Path, mark: str) -> tuple[bytes, dict[str, Any]]:
@@ -96,7 +107,7 @@ def message(how: str, world: World, trap: Path, mark: str) -> tuple[bytes, dict[
     return body, properties
 
 
-@tried("17", BODIES)
+@tried("17", list(REASONS))
 def test_a_hostile_body(world: World, tmp_path: Path, how: str) -> None:
     # given services at rest
     mark, trap = f"canary{secrets.token_hex(8)}", tmp_path / "sprung"
@@ -108,11 +119,10 @@ def test_a_hostile_body(world: World, tmp_path: Path, how: str) -> None:
         sent = amqp.Message(body, message_id=uuid.uuid4().hex, **properties)
         connection.channel().basic_publish_confirm(sent, "events", "booking-requested")
     # then it is laid aside with its reason, not decoded, and nothing of it is written down
-    found = letters(world, "booking", lambda letter: letter["size"] == len(body) and letter["at"] >= began - 2000)
-    assert {letter["reason"] for letter in found} <= REASONS
-    assert found
-    assert all("body" not in letter for letter in found)
+    found = letters(world, "booking", lambda letter: letter["size"] == len(body) and letter["at"] >= began)
     assert not trap.exists()
+    assert {letter["reason"] for letter in found} == {REASONS[how]}
+    assert all("body" not in letter for letter in found)
     assert memory(world, "booking") - most < GROWTH
     assert mark not in logs(world.stack)
 

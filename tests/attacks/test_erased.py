@@ -1,12 +1,23 @@
 """A person asks to be erased. Then somebody searches the store, the dead letters, the logs, and a copy made before."""
 
+import json
 import secrets
+import time
+from pathlib import Path
 from typing import Any
 
 import bson
+import pytest
 
+from libs.crypto.errors import KeyDestroyed
+from libs.crypto.keyring import Keyring
+from libs.crypto.vault import Place, Vault, unseal
+from libs.mongo.client import connect
+from libs.mongo.keys import MongoKeyStore
+from services.booking.invitees import FIELD
 from tests.attacks.rows import tried
 from tests.attacks.scene import booked, eventually, heard_within, letters, logs, store_of
+from tests.conftest import settings_of
 from tests.e2e.world import World, envelope
 
 
@@ -22,6 +33,13 @@ def everything(world: World) -> bytes:
     return b"".join(found)
 
 
+def opened(world: World, document: dict[str, Any]) -> bytes:
+    """What a booking's document holds of the person, for somebody who has the key file and the data keys of now."""
+    settings = settings_of(world.stack, "booking")
+    vault = Vault(Keyring.load(settings.keyring or Path()), MongoKeyStore(connect(settings, "attacked")))
+    return unseal(vault.key(document["person"]), Place("bookings", document["_id"], FIELD), document["sealed"])
+
+
 @tried("23", ["store, dead letters, logs and an old copy"])
 def test_an_erased_person_is_found_nowhere(world: World, how: str) -> None:
     # given a person with a booking, and a request of theirs that cannot be read
@@ -33,10 +51,17 @@ def test_an_erased_person_is_found_nowhere(world: World, how: str) -> None:
     account = world.connect(host, "google")
     invitee = {"name": name, "email": mail, "time_zone": "UTC", "fields": {}}
     booking = booked(world, host, "google", invitee=invitee)
-    wished = envelope("booking-wished", {"invitee": invitee})
-    world.emit([{**wished, "type": "booking-requested", "specversion": "2.0"}])
+    odd = {**envelope("booking-requested", {"invitee": invitee}), "specversion": "2.0"}
+    began, size = int(time.time() * 1000), len(json.dumps(odd))
+
+    def theirs(letter: dict[str, Any]) -> bool:
+        return letter["size"] == size and letter["at"] >= began and bool(letter.get("sealed"))
+
+    world.emit([odd])
+    assert letters(world, "booking", theirs)
     with store_of(world, "booking") as client:
         document: Any = client.get_default_database()["bookings"].find_one({"_id": booking})
+    assert name.encode() in opened(world, document)
     old = everything(world)
     # when they are erased
     asked = envelope("erasure-requested", {"email": mail})
@@ -53,10 +78,13 @@ def test_an_erased_person_is_found_nowhere(world: World, how: str) -> None:
         database = client.get_default_database()
         assert database["bookings"].find_one({"_id": booking}) is None
         assert database["keys"].find_one({"_id": document["person"]}) is None
+    # and what the copy has of the booking opens no more, not even with the key file
+    with pytest.raises(KeyDestroyed):
+        opened(world, document)
     # and nothing of the person is to be read in it, in the copy made before, in letters, logs, or the calendar
     assert document["person"].encode() in old  # the copy does hold the booking
     for text in (everything(world), old, logs(world.stack).encode()):
         assert name.encode() not in text
         assert mail.encode() not in text
-    assert letters(world, "booking", lambda letter: name in str(letter) or mail in str(letter), 1) == []
+    assert letters(world, "booking", theirs, 1) == []
     assert eventually(lambda: world.entries("google", account) == [])

@@ -109,21 +109,6 @@ def test_every_metric_is_named_in_a_readme_and_no_other() -> None:
     assert set(re.findall(r"\bvalet_[a-z_]+", "".join(TEXTS.values()))) - databases == exposed
 
 
-def _documented() -> list[list[str]]:
-    blocks = re.findall(r"^```sh\n(.*?)^```$", "".join(TEXTS.values()), re.DOTALL | re.MULTILINE)
-    lines = [line.split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("valet ")]
-    return [re.sub(r'"[^"]*"', "X", line).split()[1:] for line in lines]
-
-
-@pytest.mark.parametrize("words", _documented(), ids=" ".join)
-def test_every_command_shown_exists_with_its_options(words: list[str]) -> None:
-    command: Any = typer.main.get_command(app)
-    while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
-    options = {name for parameter in command.params for name in parameter.opts if name.startswith("-")}
-    assert {word for word in words if word.startswith("--")} <= options
-
-
 def test_every_command_is_on_the_front_page() -> None:
     assert COMMANDS
     command: Any = typer.main.get_command(app)
@@ -136,7 +121,10 @@ def test_every_target_shown_exists() -> None:
     assert {"run", "test", "model", "bench-slots"} <= shown <= targets
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(readme: Path) -> None:
-    links = re.findall(r"\]\((?!https://|#)([^)#]+)", TEXTS[readme])
-    assert [link for link in links if not (readme.parent / link).exists()] == []
+PAGES = [*READMES, *(file for top in (".github", "deploy", "k8s", "tests") for file in (ROOT / top).rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES)), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
