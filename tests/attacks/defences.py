@@ -155,6 +155,7 @@ DEFENCES: Final = (
         "libs/messaging/answering.py",
         "return msgspec.convert(value, self._fields[name][0])",
         "return value",
+        shown="auth.rewrap_keys",
     ),
     Defence(
         "12",
@@ -162,6 +163,7 @@ DEFENCES: Final = (
         "libs/contracts/events.py",
         'omit_defaults=True, forbid_unknown_fields=True):\n    """The `data` of a CloudEvent.',
         'omit_defaults=True):\n    """The `data` of a CloudEvent.',
+        shown='booking-requested: {"$ne": null}',
     ),
     Defence(
         "13",
@@ -177,6 +179,7 @@ DEFENCES: Final = (
         "services/calendar_writer/texts.py",
         "    return unicodedata.category(character) not in",
         "    return True or unicodedata.category(character) not in",
+        shown="all of them, everywhere-google",
     ),
     Defence(
         "14",
@@ -184,6 +187,7 @@ DEFENCES: Final = (
         "libs/providers/google.py",
         '"description": _as_html(entry.description)',
         '"description": entry.description',
+        shown="all of them, everywhere-google",
     ),
     Defence(
         "15",
@@ -207,6 +211,7 @@ DEFENCES: Final = (
         "libs/messaging/work.py",
         'kind = item.type if item.type in self._queue.types else "other"',
         'kind = item.type or "other"',
+        shown="10,000 users through a service's own worker",
     ),
     Defence(
         "17",
@@ -238,6 +243,7 @@ DEFENCES: Final = (
         "deploy/rabbitmq/config.py",
         "max_message_size = 1048576",
         "max_message_size = 134217728",
+        shown="an event of 50 MB",
     ),
     Defence(
         "17",
@@ -245,6 +251,7 @@ DEFENCES: Final = (
         "libs/telemetry/serving.py",
         "if lengths and int(lengths[0]) > LARGEST_BODY else None",
         "if False else None",
+        shown="50 MB",
     ),
     Defence(
         "18",
@@ -252,6 +259,7 @@ DEFENCES: Final = (
         "deploy/rabbitmq/rights.py",
         "topology.EVENTS: Topics(any_of(publish), any_of(consume)),\n            topology.RPC: Topics(any_of([*map",
         'topology.EVENTS: Topics(".*", ".*"),\n            topology.RPC: Topics(any_of([*map',
+        shown="auth",
     ),
     Defence(
         "18",
@@ -259,6 +267,7 @@ DEFENCES: Final = (
         "deploy/rabbitmq/rights.py",
         "topology.EVENTS: Topics(any_of(publish), any_of(consume)),\n        topology.RPC: Topics(any_of(map",
         'topology.EVENTS: Topics(".*", ".*"),\n        topology.RPC: Topics(any_of(map',
+        shown="emitter-demo",
     ),
     Defence(
         "18",
@@ -266,6 +275,7 @@ DEFENCES: Final = (
         "deploy/rabbitmq/rights.py",
         "topology.RPC: Topics(any_of(map(re.escape, ask))),",
         'topology.RPC: Topics(".*"),',
+        shown="emitter-demo",
     ),
     Defence(
         "18",
@@ -273,6 +283,7 @@ DEFENCES: Final = (
         "deploy/rabbitmq/rights.py",
         "        configure=any_of(queues),",
         '        configure=".*",',
+        shown="auth",
     ),
     Defence(
         "19",
@@ -280,6 +291,7 @@ DEFENCES: Final = (
         "libs/messaging/link.py",
         ', "server_hostname": urlsplit(self._url).hostname}',
         "}",
+        shown="another name",
     ),
     Defence(
         "19",
@@ -287,7 +299,7 @@ DEFENCES: Final = (
         "libs/messaging/link.py",
         'return {"ca_certs": self._ca, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": urlsplit(self._url).hostname}',
         'return {"cert_reqs": ssl.CERT_NONE}',
-        shown="another authority",
+        shown="test_valets_own_way_to_the_broker[row 19: another authority",
     ),
     Defence(
         "19",
@@ -295,7 +307,7 @@ DEFENCES: Final = (
         "libs/mongo/client.py",
         "        retryWrites=True,\n",
         "        retryWrites=True,\n        tlsAllowInvalidCertificates=True,\n",
-        shown="another authority",
+        shown="test_valets_own_way_to_the_store[row 19: another authority",
     ),
     Defence(
         "19",
@@ -303,7 +315,7 @@ DEFENCES: Final = (
         "libs/mongo/client.py",
         "        retryWrites=True,\n",
         "        retryWrites=True,\n        tlsAllowInvalidHostnames=True,\n",
-        shown="another name",
+        shown="test_valets_own_way_to_the_store[row 19: another name",
     ),
     Defence(
         "19",
@@ -462,6 +474,7 @@ DEFENCES: Final = (
         "libs/messaging/intake.py",
         "    if not _came_rightly(message, envelope.type, queue):\n        return Reason.WRONG_ROUTE\n    if envelope",
         "    if envelope",
+        shown="dead-lettering queue",
     ),
     Defence(
         "+2",
@@ -469,6 +482,7 @@ DEFENCES: Final = (
         "libs/messaging/intake.py",
         "    return message.user == topology.OPERATOR",
         "    return True",
+        shown="urn:valet:operator",
     ),
     Defence(
         "+3",
@@ -476,6 +490,7 @@ DEFENCES: Final = (
         "libs/telemetry/serving.py",
         'if odd or folded or "transfer-encoding" in self.headers or len(lengths) > 1:',
         "if False:",
+        shown="two lengths",
     ),
     Defence(
         "+4",
@@ -483,14 +498,16 @@ DEFENCES: Final = (
         "libs/crypto/envelopes.py",
         'ALGORITHMS = ["ECDH-ES", "A256GCM"]',
         'ALGORITHMS = ["ECDH-ES", "A256GCM", "A128GCM", "ECDH-ES+A256KW", "DEF"]',
+        shown="all at once",
     ),
-    Defence("+5", "ids have a form", "libs/contracts/codec.py", "    id: EventId\n", "    id: str\n"),
+    Defence("+5", "ids have a form", "libs/contracts/codec.py", "    id: EventId\n", "    id: str\n", shown="'\\\\n'"),
     Defence(
         "+6",
-        "a handshake holds up nobody",
+        "who dawdles is cut off",
         "libs/telemetry/serving.py",
-        "do_handshake_on_connect=False",
-        "do_handshake_on_connect=True",
+        "SLOWEST: Final = 15.0",
+        "SLOWEST: Final = 900.0",
+        shown="who dawdles is cut off",
     ),
     Defence(
         "+7",
@@ -498,5 +515,6 @@ DEFENCES: Final = (
         "libs/messaging/topology.py",
         'limits = {"x-max-length": 10_000, "x-overflow": "reject-publish"}',
         "limits: dict[str, Any] = {}",
+        shown="every queue of questions has an end",
     ),
 )

@@ -16,6 +16,8 @@ from tests.e2e.world import World
 
 EVIL = "evil.example"
 CROWD = 120 if LONG else 60
+LONGEST = 40.0
+"""Seconds; the server cuts off after 15 (deploy/README.md, what may grow)."""
 
 
 @contextmanager
@@ -128,6 +130,31 @@ def test_a_crowd_of_slow_clients(world: World, how: bytes) -> None:
                     each.sendall(how[:1])
             waits.append(page(world))
         assert max(waits) < 10
+
+
+@tried("+6", ["who dawdles is cut off"])
+def test_nobody_dawdles_for_ever(world: World, how: str) -> None:
+    # given clients that begin, each in another way, and send no more
+    with ExitStack() as crowd:
+        slow = {name: crowd.enter_context(client(world)) for name in BEGUN}
+        for name, begun in BEGUN.items():
+            slow[name].sendall(begun)
+        # then the server ends each connection, all in about the same time
+        ends = time.monotonic() + LONGEST
+        assert [name for name, each in slow.items() if not ended(each, ends)] == []
+
+
+def ended(slow: ssl.SSLSocket, ends: float) -> bool:
+    """Whether the server closes the connection by then."""
+    try:
+        slow.settimeout(max(0.1, ends - time.monotonic()))
+        while slow.recv(4096):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 @tried("+6", ["silent before the handshake"])
