@@ -6,7 +6,7 @@ UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
 ONCE ?=
 export ONCE
 
-.PHONY: help setup check test run stop clean lock model faults attacks privacy bench-slots
+.PHONY: help setup check test test-long run stop clean lock model faults attacks privacy bench-slots
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,10 @@ check: setup ## Lint, format, types, and the rules of who may import whom
 
 test: ## All tests, on a real RabbitMQ, MongoDB and browser; three at a time, each with servers of its own
 	@sh deploy/local/bootstrap.sh --browser
-	@.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@.venv/bin/pytest -n 3 --dist loadfile -m "not long"
+
+test-long: setup ## What is too long for `make test`: replicas, restarts and poison under load; a short form of each is in `make test`, another in `make faults`
+	@.venv/bin/pytest -n 2 --dist loadfile -m long
 
 model: ## Random lives of calendars and bookings, many more than in `make test`; LIVES=1000 in memory, REAL=50 on the real stack
 	@sh deploy/local/bootstrap.sh

@@ -73,6 +73,7 @@ def test_a_revoked_grant_is_found_before_a_booking_needs_it(world: World, names:
         assert until(lambda provider=provider: waiting(world, provider) >= 1, 10)  # type: ignore[misc]  # bound early, on purpose
 
 
+@pytest.mark.long
 def test_a_provider_in_trouble_kills_no_grant(world: World, names: str) -> None:
     # given hosts, and providers that answer nothing useful: they fail, or they do not accept Valet itself any more
     answers: dict[str, dict[str, Any]] = {
@@ -101,6 +102,7 @@ def test_a_provider_in_trouble_kills_no_grant(world: World, names: str) -> None:
         assert access(world, host)["state"] == "connected"
 
 
+@pytest.mark.long
 def test_two_replicas_prove_each_grant_once(world: World, names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # given two replicas and some hosts
     monkeypatch.setenv("VALET_CANARY_SECONDS", str(EVERY))

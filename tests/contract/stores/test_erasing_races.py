@@ -118,6 +118,7 @@ def test_nothing_asked_for_before_is_left_and_all_asked_for_afterwards_is_readab
     work_off(eraser.eraser)
     eraser.erase("second")
     work_off(eraser.eraser)
+    done = eraser.desk.clock()
     for thread in threads:
         thread.join(120)
     jobs = finish(eraser)
@@ -128,7 +129,8 @@ def test_nothing_asked_for_before_is_left_and_all_asked_for_afterwards_is_readab
     assert mark.epoch == 2
     assert all(asked[booking.id] > mark.until for booking in left)
     assert set(Replica(database, bus).desk.safe.open(left)) == {booking.id for booking in left}
-    assert {id for id, at in asked.items() if at > mark.until} == {booking.id for booking in left}
+    # what was asked for in the moment of the erasure itself may have gone with it, what came later has not
+    assert {id for id, at in asked.items() if at > done} <= {booking.id for booking in left}
     # and no key of before, nor anything that was not answered
     assert [parted(key["_id"])[1] for key in database["keys"].find()] == [2] * bool(left)
     assert len(said) == HOLDERS * EACH

@@ -68,6 +68,7 @@ def second_replica(world: World, keyring: Path, log: Path) -> Iterator[None]:
 
 
 @pytest.mark.timeout(420)
+@pytest.mark.long
 def test_a_replica_whose_key_file_is_old_puts_off_what_it_cannot_open_yet(
     world: World, names: str, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_connections_that_the_broker_closes_are_replaced(
     wait_until(lambda: "after" in seen.ids and listening.consumer.up)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_restart_of_the_broker_under_load(servers: Stack, link: Link, program: Program) -> None:
     # given a service at work on a stream of events

@@ -83,6 +83,7 @@ def test_one_that_raises_leaves_its_neighbours_alone(link: Link, program: Progra
     assert "example.com" not in log
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_kills_the_process_is_given_up_and_its_neighbours_get_through(
     link: Link, program: Program, service: str
@@ -107,6 +108,7 @@ def test_what_kills_the_process_is_given_up_and_its_neighbours_get_through(
     assert depth(link, program.queue.name) == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_restarting_under_load_loses_and_repeats_nothing(link: Link, program: Program, service: str) -> None:
     # given a stream of numbered events, and a service that takes a moment for each batch

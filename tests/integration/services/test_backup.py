@@ -362,6 +362,7 @@ def test_what_breaks_a_promise_is_not_restored(found: Stores, tmp_path: Path) ->
     assert under_way(found.client[found.names["auth"]])
 
 
+@pytest.mark.long
 def test_no_service_starts_while_a_restore_is_not_finished(servers: Stack) -> None:
     # given the mark of a restore in a service's database
     env = {**os.environ, **servers.env("availability")}
