@@ -97,6 +97,7 @@ def hold(replica: Replica, at: int, said: list[tuple[str, datetime, object]]) ->
     said.append((replica.desk.digests.booking(item.source, item.id), asked, outcome))
 
 
+@pytest.mark.long
 def test_nothing_asked_for_before_is_left_and_all_asked_for_afterwards_is_readable(database: Any) -> None:
     # given replicas that hold bookings of hers as fast as they can
     bus, said = Bus(), list[tuple[str, datetime, object]]()
