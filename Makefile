@@ -20,7 +20,7 @@ check: setup ## Lint, format, types, and the rules of who may import whom
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-test: ## All tests, on a real RabbitMQ, MongoDB and browser; three at a time, each with servers of its own
+test: ## All tests but the long ones, on a real RabbitMQ, MongoDB and browser; three at a time, each with servers of its own
 	@sh deploy/local/bootstrap.sh --browser
 	@.venv/bin/pytest -n 3 --dist loadfile -m "not long"
 

@@ -14,7 +14,7 @@ from deploy.demo.progress import step
 from deploy.demo.setup import Stage
 from libs.contracts.events import OPERATOR, RequestRef
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds: what others put off may wait for half a minute, and is waited for
 
 
 def show(stage: Stage, rows: Sequence[Row], screen: Screen) -> bool:

@@ -48,6 +48,9 @@ class Delay:
 PATIENT = RetryPolicy()
 """For what must be done in the end, however long it takes."""
 
+SOON = RetryPolicy(rungs=LADDER[:3])
+"""For requests: somebody waits for the answer, and whoever is erased must not wait in a delay for long."""
+
 QUICK = RetryPolicy(rungs=LADDER[:3], attempts=12)
 """For questions that are pointless after some minutes."""
 

@@ -23,7 +23,7 @@ Outcome = Literal["done", "nothing-found", "to-be-retried", "beyond-reach"]
 BEYOND_REACH = ("backups", "host-copies", "calendar-bins", "emitter-copies")
 """What an erasure cannot reach, always named: backups (erased again when one is restored), what hosts copied, what calendars keep
 of deleted entries, what the emitters of requests know."""
-PACE = tuple(timedelta(seconds=s) for s in (2, 2, 5, 10, 30, 60, 120, 300))
+PACE = tuple(timedelta(seconds=s) for s in (2, 2, 5, 10, 10, 10, 10, 30, 60, 120, 300))
 """The pause after each round of work; the last one is repeated."""
 
 

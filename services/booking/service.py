@@ -8,6 +8,7 @@ from libs.contracts.questions import Detail
 from libs.crypto.rotation import Most
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
+from libs.messaging.retry import SOON
 from libs.mongo.errors import StoreUnavailable
 from services.booking import changes, erasing, erasure_rounds, handlers, noting, questions, retention
 from services.booking.erasing import ErasureRequest
@@ -22,11 +23,11 @@ class BookingService:
     name = "booking"
     use: Use = BookingWiring()
 
-    @consumes("booking-requested", hand_over_malformed=True)
+    @consumes("booking-requested", policy=SOON, hand_over_malformed=True)
     def hold_bookings(self, batch: Sequence[Request]) -> Sequence[Outcome]:
         return handlers.hold_bookings(batch, self.use.desk)
 
-    @consumes("erasure-requested", hand_over_malformed=True)
+    @consumes("erasure-requested", policy=SOON, hand_over_malformed=True)
     def erase_people(self, batch: Sequence[ErasureRequest]) -> Sequence[Outcome]:
         return erasing.erase_people(batch, self.use.eraser)
 
@@ -34,7 +35,7 @@ class BookingService:
     def decide_holds(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.decide_holds(batch, self.use.desk)
 
-    @consumes("cancellation-requested", "reschedule-requested", hand_over_malformed=True)
+    @consumes("cancellation-requested", "reschedule-requested", policy=SOON, hand_over_malformed=True)
     def change_bookings(self, batch: Sequence[ChangeRequest]) -> Sequence[Outcome]:
         return changes.change_bookings(batch, self.use.desk)
 

@@ -24,6 +24,7 @@ from libs.messaging.errors import RpcFailed, ServiceUnavailable
 from libs.messaging.letters import Letters, waiting
 from libs.messaging.link import Link
 from libs.messaging.relay import Relay
+from libs.messaging.retry import SOON
 from libs.messaging.rpc import Ask
 from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import Document, answers
@@ -44,7 +45,7 @@ from services.booking.store import MongoBookingStore
 QUEUES: Queues = {
     "booking.hold-bookings": None,
     topology.GivenUp("booking").name: None,
-    **{rung.queue: timedelta(seconds=rung.seconds) for rung in topology.LADDER},
+    **{rung.queue: timedelta(seconds=rung.seconds) for rung in SOON.rungs},
 }
 """Where requests wait that say who booked, and for how long at most where that is known."""
 

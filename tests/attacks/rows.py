@@ -41,9 +41,6 @@ ROWS: Final[dict[str, str]] = {
     "+7": "a flood of questions",
 }
 
-NOT_HERE: Final[dict[str, str]] = {}
-"""Rows that are tried elsewhere, and where."""
-
 LONG: Final = os.environ.get("VALET_ATTACKS") == "long"
 """Whether the long form runs: `make attacks`."""
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import amqp
@@ -50,8 +51,6 @@ def metric(world: World, service: str, name: str) -> float:
 
 def logs(stack: Stack) -> str:
     """What all parts have written down."""
-    from pathlib import Path
-
     return "\n".join(Path(str(part["log"])).read_text(errors="replace") for part in stack.status().values())
 
 

@@ -18,7 +18,7 @@ from services.booking.invitees import FIELD
 from tests.attacks.rows import tried
 from tests.attacks.scene import booked, eventually, heard_within, letters, logs, store_of
 from tests.conftest import settings_of
-from tests.e2e.world import World, envelope
+from tests.e2e.world import Heard, World, envelope
 
 
 def everything(world: World) -> bytes:
@@ -38,6 +38,26 @@ def opened(world: World, document: dict[str, Any]) -> bytes:
     settings = settings_of(world.stack, "booking")
     vault = Vault(Keyring.load(settings.keyring or Path()), MongoKeyStore(connect(settings, "attacked")))
     return unseal(vault.key(document["person"]), Place("bookings", document["_id"], FIELD), document["sealed"])
+
+
+def erase(world: World, mail: str) -> None:
+    """Have a person be erased, to the end."""
+    asked = envelope("erasure-requested", {"email": mail})
+
+    def done(heard: Heard) -> bool:
+        return any(e["data"]["finished"] for e in heard.events if e["data"]["request"]["id"] == asked["id"])
+
+    with world.tap("personal-data-erased") as tap:
+        world.emit([asked])
+        assert done(heard_within(tap, done, 120))
+
+
+def assert_not_stored(world: World, booking: str, owner: str) -> None:
+    """Neither the booking nor the data key that it was sealed with."""
+    with store_of(world, "booking") as client:
+        database = client.get_default_database()
+        assert database["bookings"].find_one({"_id": booking}) is None
+        assert database["keys"].find_one({"_id": owner}) is None
 
 
 @tried("23", ["store, dead letters, logs and an old copy"])
@@ -64,20 +84,9 @@ def test_an_erased_person_is_found_nowhere(world: World, how: str) -> None:
     assert name.encode() in opened(world, document)
     old = everything(world)
     # when they are erased
-    asked = envelope("erasure-requested", {"email": mail})
-    with world.tap("personal-data-erased") as tap:
-        world.emit([asked])
-        heard = heard_within(
-            tap,
-            lambda h: any(e["data"]["finished"] for e in h.events if e["data"]["request"]["id"] == asked["id"]),
-            120,
-        )
-    assert any(event["data"]["finished"] for event in heard.events)
+    erase(world, mail)
     # then the store has neither the booking nor the key that it was sealed with
-    with store_of(world, "booking") as client:
-        database = client.get_default_database()
-        assert database["bookings"].find_one({"_id": booking}) is None
-        assert database["keys"].find_one({"_id": document["person"]}) is None
+    assert_not_stored(world, booking, document["person"])
     # and what the copy has of the booking opens no more, not even with the key file
     with pytest.raises(KeyDestroyed):
         opened(world, document)

@@ -1,5 +1,6 @@
 """Metrics stay few and say nothing of anybody, however many people and hosts come, and whatever strangers call themselves."""
 
+import json
 import re
 import uuid
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from libs.contracts import codec
+from libs.contracts.reasons import Reason
 from libs.crypto.letters import LetterSeal
 from libs.messaging import topology
+from libs.messaging.delivery import DONE, Poison, Retry
 from libs.messaging.intake import Raw
 from libs.messaging.work import Rules, Worker
 from libs.testing.bus import FlightRecorder
@@ -39,46 +42,36 @@ def personal(text: str) -> list[str]:
     return [value for value in values if re.search(shapes, value)]
 
 
+QUEUE = topology.Queue("booking", "attacked", ("booking-requested", "cancellation-requested"))
+OUTCOMES = (DONE, Retry(Reason.STORE_UNAVAILABLE), Poison(Reason.SEAL_UNREADABLE))
+
+
+def answered(batch: Any) -> Any:
+    """Every kind of outcome, by the length of the id."""
+    return [OUTCOMES[len(item.id) % 3] for item in batch]
+
+
+def asked(user: int) -> Raw:
+    """What a user sends: a name, a source, a header, and often a type of their own."""
+    own = f"user-{user}@example.com".replace("@", "-") + "x" * (user % 3)
+    data = {"host": f"dr-{user}", "start": "2031-01-01T09:00:00Z", "end": "2031-01-01T10:00:00Z",
+            "invitee": {"name": own, "email": f"user-{user}@example.com", "time_zone": "UTC"}}  # fmt: skip
+    kinds = ["booking-requested", f"user-{user}-requested", "booking-requested"]
+    body = json.dumps(envelope(kinds[user % 3], data, own, source=f"urn:user:{user}")).encode()
+    return Raw(1, body, codec.STRUCTURED, {f"x-{user}": own}, None, user % 10, "events", "booking-requested")
+
+
 @tried("16", ["10,000 users through a service's own worker"])
 def test_ten_thousand_users(how: str) -> None:
     # given a worker that has handled every kind of event once
-    import json
-
-    queue = topology.Queue("booking", "attacked", ("booking-requested", "cancellation-requested"))
-
-    def handler(batch: Any) -> Any:
-        from libs.contracts.reasons import Reason
-        from libs.messaging.delivery import DONE, Poison, Retry
-
-        outcomes = (DONE, Retry(Reason.STORE_UNAVAILABLE), Poison(Reason.SEAL_UNREADABLE))
-        return [outcomes[len(item.id) % 3] for item in batch]
-
-    worker = Worker(queue, handler, FlightRecorder(), Rules(sealer=lambda: LetterSeal(keyring())))  # type: ignore[arg-type]  # publishes like a publisher
-
-    def work(user: int) -> None:
-        own = f"user-{user}@example.com".replace("@", "-") + "x" * (user % 3)
-        data = {"host": f"dr-{user}", "start": "2031-01-01T09:00:00Z", "end": "2031-01-01T10:00:00Z",
-                "invitee": {"name": own, "email": f"user-{user}@example.com", "time_zone": "UTC"}}  # fmt: skip
-        kinds = ["booking-requested", f"user-{user}-requested", "booking-requested"]
-        event = envelope(kinds[user % 3], data, own, source=f"urn:user:{user}")
-        raw = Raw(
-            1,
-            json.dumps(event).encode(),
-            codec.STRUCTURED,
-            {f"x-{user}": own},
-            None,
-            user % 10,
-            "events",
-            "booking-requested",
-        )
-        worker([raw])
-
+    rules = Rules(sealer=lambda: LetterSeal(keyring()))
+    worker = Worker(QUEUE, answered, FlightRecorder(), rules)  # type: ignore[arg-type]  # publishes like a publisher
     for user in range(300):
-        work(user)
+        worker([asked(user)])
     before = series(generate_latest().decode())
     # when ten thousand people come, each under a name, a source and a type of their own
     for user in range(300, USERS):
-        work(user)
+        worker([asked(user)])
     # then there is not one series more, and none that tells of anybody
     after = generate_latest().decode()
     assert series(after) - before == set()

@@ -123,7 +123,7 @@ def test_what_names_no_booking_becomes_a_dead_letter(world: World, case: str) ->
     # then it waits as a dead letter with its reason, and its content is not to be read there
     (letter,) = dead_letters(world, wait=10)
     assert letter.reason == reason
-    assert b"Ada" not in msgspec.json.encode(letter)
+    assert b"Ada Canary" not in msgspec.json.encode(letter)  # three letters alone come up by chance where it is sealed
     assert letter.body is None
     assert (letter.sealed is None) == (case == "oversized")
 

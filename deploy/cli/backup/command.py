@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.cli import views
@@ -87,10 +86,15 @@ def readable(file: Path) -> Iterator[archive.Reader]:
 @contextmanager
 def progress(screen: Screen, words: str, total: int) -> Iterator[snapshot.Progress]:
     """A bar for whoever watches; told how many more documents are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen.out, transient=True, disable=not screen.live) as bar:
-        task = bar.add_task(words, total=total)
-        yield lambda more: bar.advance(task, more)
+    done = 0
+    with screen.progress(words) as show:
+
+        def step(more: int) -> None:
+            nonlocal done
+            done += more
+            show(done, total)
+
+        yield step
 
 
 def contents(members: list[Member]) -> Table:

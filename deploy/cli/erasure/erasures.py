@@ -50,7 +50,11 @@ def erasures(
         raise Misuse("there are more arguments than the command takes", "a FILE goes with export or apply alone")
     if id is not None:
         _one(context, given.checked("ID", id))
-        return
+    else:
+        _all(context)
+
+
+def _all(context: typer.Context) -> None:
     screen, answer = ask(context, "booking", "erasures")
     rows, now = understood(answer, list[ErasureSeen], "booking"), datetime.now(UTC)
     if screen.as_json:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.cli import environment
 from deploy.cli.base import ANYWHERE, YesOption, bus_settings, confirmed, group, screen_of
@@ -240,14 +239,8 @@ def _rewrapped(screen: Screen, service: str, replicas: Replicas, wait: float) ->
 
 @contextmanager
 def _progress(screen: Screen, service: str) -> Iterator[rotation.Progress]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not screen.live:
-        yield lambda done, left: None
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=screen.out, transient=True) as bar:
-        task = bar.add_task(f"{service}: wrapping data keys", total=None)
-        yield lambda done, left: bar.update(task, completed=done, total=done + left)
+    with screen.progress(f"{service}: wrapping data keys") as show:
+        yield lambda done, left: show(done, done + left)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from libs.mongo.outbox import MongoOutbox
 from libs.testing.clock import Clock
 from libs.testing.events import ADA, incoming, requested
 from libs.testing.keys import keyring
-from services.booking.desk import Desk
+from services.booking.desk import LOST_RACE, Desk
 from services.booking.domain import Booking
 from services.booking.erasing import Eraser, erase_people
 from services.booking.erasure import Course, Job
@@ -69,7 +69,12 @@ class Replica:
 
     def erase(self, id: str) -> None:
         data: Any = incoming(ErasureRequested(email=ADA.email), id=id)
-        assert erase_people([data], self.eraser) == [DONE]
+        for _ in range(50):
+            (outcome,) = erase_people([data], self.eraser)
+            if outcome != LOST_RACE:
+                break
+        # A holder that sees the list before the job is marked has it looked after, and the mark written again: one epoch further.
+        assert outcome == DONE
 
 
 @pytest.fixture
@@ -127,13 +132,14 @@ def test_nothing_asked_for_before_is_left_and_all_asked_for_afterwards_is_readab
     (mark,) = eraser.erasures.marks([eraser.desk.digests.person(ADA.email)]).values()
     left = _hers(database, eraser)
     asked = {id: at for id, at, outcome in said if outcome == DONE}
-    assert mark.epoch == 2
+    assert mark.epoch >= 2
+    assert mark == max((job.mark for job in jobs if job.mark), key=lambda each: each.epoch)
     assert all(asked[booking.id] > mark.until for booking in left)
     assert set(Replica(database, bus).desk.safe.open(left)) == {booking.id for booking in left}
     # what was asked for in the moment of the erasure itself may have gone with it, what came later has not
     assert {id for id, at in asked.items() if at > done} <= {booking.id for booking in left}
     # and no key of before, nor anything that was not answered
-    assert [parted(key["_id"])[1] for key in database["keys"].find()] == [2] * bool(left)
+    assert [parted(key["_id"])[1] for key in database["keys"].find()] == [mark.epoch] * bool(left)
     assert len(said) == HOLDERS * EACH
     assert all(outcome == DONE or isinstance(outcome, Refuse) for _, _, outcome in said)
     assert all(job.mark is not None for job in jobs)

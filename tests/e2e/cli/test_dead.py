@@ -62,7 +62,8 @@ def test_a_message_that_cannot_be_read_is_listed_shown_and_dropped(world: World,
     assert (row["service"], row["queue"], row["content"]) == ("booking", "booking.hold-bookings", "sealed")
     shown = valet("dead", "show", row["id"])
     assert "not-a-cloudevent" in shown.out
-    assert "Ada" not in shown.out + valet("dead", "list").out + valet("dead", "show", row["id"], "--json").out
+    printed = shown.out + valet("dead", "list").out + valet("dead", "show", row["id"], "--json").out
+    assert not any(part in printed for part in ("Ada Ex", "ada@ex"))  # what a sealed letter can't hold by chance
     # when it is put back, then it is opened by its service alone, and is a letter again under another name
     assert valet("dead", "replay", row["id"]).code == 0
     unread = ("--reason", "not-a-cloudevent")
