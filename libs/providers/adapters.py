@@ -5,22 +5,36 @@ from contextlib import AbstractContextManager
 
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
-from libs.providers.breaker import Breaker
+from libs.providers.breaker import Breaker, Circuit
 from libs.providers.egress import Door
 from libs.providers.google import GoogleCalendar
 from libs.providers.limits import GOOGLE, MICROSOFT, KeyedLimiter
 from libs.providers.microsoft import MicrosoftCalendar
 from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Sighting, Unreadable
+from libs.providers.switches import Switches
 
 Guard = Callable[[str], AbstractContextManager[None]]
 """Given a call's access token, the context in which the call is made; may raise instead of letting it through."""
 
 
-def calendars(settings: Settings) -> dict[Provider, Calendar]:
-    """The adapter of each provider. One set per process: the circuits and the limits are kept in it."""
-    door, patience = Door(settings), settings.provider_timeout
-    google = guarded(GoogleCalendar(door, settings), Breaker("google"))
-    microsoft = guarded(MicrosoftCalendar(door, settings), Breaker("microsoft"))
+Circuits = Mapping[Provider, Circuit]
+
+
+def circuits() -> Circuits:
+    """A closed circuit for each provider."""
+    return {"google": Circuit(), "microsoft": Circuit()}
+
+
+def calendars(
+    settings: Settings, known: Circuits | None = None, switches: Switches | None = None
+) -> dict[Provider, Calendar]:
+    """The adapter of each provider. One set per process: the circuits (those given, if any) and the limits are kept in it.
+
+    For a provider that `switches` know to be off, nothing is sent.
+    """
+    door, patience, kept = Door(settings, switches=switches), settings.provider_timeout, known or circuits()
+    google = guarded(GoogleCalendar(door, settings), Breaker("google", kept["google"]))
+    microsoft = guarded(MicrosoftCalendar(door, settings), Breaker("microsoft", kept["microsoft"]))
     # The limit is the outer one, so that a wait for one's turn is no sign that the provider is down.
     return {"google": limited(google, GOOGLE, patience), "microsoft": limited(microsoft, MICROSOFT, patience)}
 

@@ -7,11 +7,11 @@ purgatory 3.0 let every caller through while half open.
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from libs.contracts.events import Provider
-from libs.providers.errors import EgressRefused, ProviderError, TryLater, Unreachable
+from libs.providers.errors import EgressRefused, ProviderError, SwitchedOff, TryLater, Unreachable
 from libs.telemetry.metrics import PROVIDER_CIRCUIT_OPEN, PROVIDER_CIRCUIT_REFUSED
 
 FAILURES = 5
@@ -38,6 +38,7 @@ class Circuit:
         self._failures = 0  # in a row
         self._mailboxes: frozenset[str | None] = frozenset()  # of those, two at most are kept
         self._openings = 0  # in a row; 0 means closed
+        self._comebacks = 0
         self._until = 0.0
         self._probe: object | None = None
 
@@ -45,6 +46,16 @@ class Circuit:
     def is_open(self) -> bool:
         """Whether calls are refused, a single probe aside."""
         return self._openings > 0
+
+    @property
+    def is_askable(self) -> bool:
+        """Whether it is open, its pause is over and nobody asks: a call now would be the probe."""
+        return self.is_open and self._probe is None and self._clock() >= self._until
+
+    @property
+    def comebacks(self) -> int:
+        """How often the provider has answered again after the circuit was open."""
+        return self._comebacks
 
     def enter(self) -> object:
         """A ticket for one call, which must come back. Raises TryLater("circuit-open") with the seconds to wait."""
@@ -67,6 +78,7 @@ class Circuit:
             elif self._openings:
                 return  # it began before the circuit opened, and says nothing new
             if answered:
+                self._comebacks += self._openings > 0
                 self._failures = self._openings = 0
                 self._mailboxes = frozenset()
             elif answered is False:
@@ -92,7 +104,7 @@ class Breaker:
     """A provider's circuit around its calls, and what Prometheus sees of it."""
 
     def __init__(self, provider: Provider, circuit: Circuit | None = None) -> None:
-        self._circuit = circuit or Circuit()
+        self.circuit = circuit or Circuit()
         self._open = PROVIDER_CIRCUIT_OPEN.labels(provider)
         self._refused = PROVIDER_CIRCUIT_REFUSED.labels(provider)
         self._open.set(0)
@@ -106,7 +118,7 @@ class Breaker:
         Only Unreachable counts against the provider: whoever refuses, limits or asks for another token is there.
         """
         try:
-            ticket = self._circuit.enter()
+            ticket = self.circuit.enter()
         except TryLater:
             self._refused.inc()
             raise
@@ -115,8 +127,27 @@ class Breaker:
             yield
             answered = True
         except ProviderError as error:
-            answered = None if isinstance(error, EgressRefused) else not isinstance(error, Unreachable)
+            answered = None if isinstance(error, EgressRefused | SwitchedOff) else not isinstance(error, Unreachable)
             raise
         finally:
-            self._circuit.leave(ticket, answered, mailbox)
-            self._open.set(self._circuit.is_open)
+            self.circuit.leave(ticket, answered, mailbox)
+            self._open.set(self.circuit.is_open)
+
+
+class Outages:
+    """What this process sees of providers that are down, for whoever has work waiting for them."""
+
+    def __init__(self, circuits: Mapping[Provider, Circuit]) -> None:
+        self._circuits = circuits
+        self._known = dict.fromkeys(circuits, 0)
+
+    def askable(self) -> list[Provider]:
+        """Providers that count as down, and may be asked by one call now."""
+        return [provider for provider, circuit in self._circuits.items() if circuit.is_askable]
+
+    def over(self) -> list[Provider]:
+        """Providers that have come back since this was asked last."""
+        back = {provider: circuit.comebacks for provider, circuit in self._circuits.items()}
+        found = [provider for provider, count in back.items() if count > self._known[provider]]
+        self._known = back
+        return found

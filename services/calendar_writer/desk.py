@@ -9,6 +9,7 @@ from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, Detail
 from libs.messaging.grants import Grants
 from libs.mongo.outbox import Pending, Sends
+from libs.providers.breaker import Outages
 from libs.providers.port import Calendar
 from services.calendar_writer.domain import Effect, Rhythm
 from services.calendar_writer.placing import Placing
@@ -59,4 +60,5 @@ class Desk:
     clock: Callable[[], datetime]
     together: Together
     aside: Aside
+    outages: Outages
     rhythm: Rhythm

@@ -10,6 +10,8 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
+from libs.contracts.events import Provider
+from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
 from libs.mongo.guard import duplicates, guarded
 from libs.mongo.outbox import Pending, as_document
@@ -34,7 +36,8 @@ class Count:
 class Claim:
     """Which effects a worker takes for itself: what is due by `by`, at most so many, of one host if one is named.
 
-    Nobody else is given them before `until`; with `ahead`, an effect whose booking is further off than that, not before then.
+    `waits` narrows it to what waits for a provider. Nobody else is given them before `until`; with `ahead`, an effect whose
+    booking is further off than that, not before then.
     """
 
     by: datetime
@@ -42,6 +45,16 @@ class Claim:
     most: int
     host: str | None = None
     ahead: timedelta | None = None
+    waits: "Waits | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Effects that wait for this provider, for one of these reasons, and are due later than `beyond`."""
+
+    provider: Provider
+    reasons: frozenset[Reason]
+    beyond: datetime
 
 
 class Ledger(Protocol):
@@ -152,7 +165,7 @@ class MongoLedger:
 
     def _claimed(self, when: str, which: Document, claim: Claim) -> Sequence[Effect]:
         """Mark the oldest that are due, so that replicas that ask at the same time are given different ones."""
-        due = {**which, when: {"$lte": claim.by}, **({"host": claim.host} if claim.host else {})}
+        due = {**which, when: {"$lte": claim.by}, **_narrowed(when, claim)}
         mark = uuid.uuid4().hex
         with guarded():
             ids = [d["_id"] for d in self.documents.find(due, {"_id": 1}).sort(when, 1).limit(claim.most)]
@@ -161,6 +174,15 @@ class MongoLedger:
             taken: Document = {when: _until(claim), "claim": mark}
             self.documents.update_many({"_id": {"$in": ids}, **due}, [{"$set": taken}])
             return [effect_of(d) for d in self.documents.find({"_id": {"$in": ids}, "claim": mark}, {"outbox": 0})]
+
+
+def _narrowed(when: str, claim: Claim) -> Document:
+    narrowed: Document = {"host": claim.host} if claim.host else {}
+    if waits := claim.waits:
+        reasons = [reason.value for reason in waits.reasons]
+        later = {"$gt": waits.beyond, "$lte": claim.by}
+        narrowed |= {"provider": waits.provider, "reason": {"$in": reasons}, when: later}
+    return narrowed
 
 
 def _until(claim: Claim) -> datetime | Document:

@@ -25,7 +25,8 @@ from libs.mongo.client import answers
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox, Pending
 from libs.providers import ids
-from libs.providers.adapters import calendars
+from libs.providers.adapters import calendars, circuits
+from libs.providers.breaker import Outages
 from libs.telemetry.logs import logger
 from services.calendar_writer.desk import Desk, DetailsUnavailable
 from services.calendar_writer.domain import Effect, Rhythm
@@ -65,7 +66,8 @@ class WriterWiring(Wiring):
         outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(keyring)
-        relay, grants, adapters = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), calendars(settings)
+        relay, grants, known = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), circuits()
+        adapters = calendars(settings, known)
         desk = Desk(
             details=Questions(runtime.ask),
             grants=grants,
@@ -78,6 +80,7 @@ class WriterWiring(Wiring):
             clock=clock.now,
             together=GreenPool(LOOKS_SIDE_BY_SIDE).imap,
             aside=Aside(GreenPool(CLEARED_SIDE_BY_SIDE)),
+            outages=Outages(known),
             rhythm=rhythm_of(settings),
         )
         return Use(desk, relay, settings)

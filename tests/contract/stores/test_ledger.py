@@ -16,7 +16,7 @@ from libs.testing.events import HOST, booking_id
 from libs.testing.grants import calendar_of
 from services.calendar_writer.domain import LEASE, Effect, Standing, came_out, nowhere, parked, tried
 from services.calendar_writer.outgoing import event_of
-from services.calendar_writer.store import Claim, Count, Ledger
+from services.calendar_writer.store import Claim, Count, Ledger, Waits
 from services.calendar_writer.wiring import EffectMaker
 from tests.contract.stores.conftest import LedgerShelf
 
@@ -231,6 +231,20 @@ def test_one_host_s_can_be_asked_for(ledger: LedgerShelf) -> None:
     kept(ledger.store, "theirs", standing=Standing.INTENDED, due=START, host="dr-other")
 
     assert ids(ledger.store.left_behind(Claim(START, START + DAY, 10, "dr-other"))) == [booking_id("theirs")]
+
+
+def test_what_waits_for_a_provider_can_be_asked_for_by_its_reasons(ledger: LedgerShelf) -> None:
+    late, unasked = START + DAY, Reason.PROVIDER_UNAVAILABLE
+    kept(ledger.store, "far", "further", standing=Standing.INTENDED, due=late, provider="google", reason=unasked)
+    kept(ledger.store, "soon", standing=Standing.INTENDED, due=START, provider="google", reason=unasked)
+    kept(ledger.store, "told", standing=Standing.INTENDED, due=late, provider="google", reason=Reason.RATE_LIMITED)
+    kept(ledger.store, "other", standing=Standing.INTENDED, due=late, provider="microsoft", reason=unasked)
+    kept(ledger.store, "gone", standing=Standing.FAILED, due=late, provider="google", reason=unasked)
+    waits = Waits("google", frozenset({unasked}), beyond=START + MINUTE)
+    claim = Claim(START + 2 * DAY, START + MINUTE, 10, waits=waits)
+
+    assert set(ids(ledger.store.left_behind(claim))) == {booking_id("far"), booking_id("further")}
+    assert ids(ledger.store.left_behind(claim)) == [], "and not again before they are overdue"
 
 
 def test_what_is_to_be_looked_at_is_given_to_one_of_many(ledger: LedgerShelf) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, Detail, EntryTexts
 from libs.mongo.outbox import Pending
+from libs.providers.breaker import FAILURES, Circuit, Outages
 from libs.providers.port import Calendar, Entry
 from libs.testing.calendars import CalendarDouble, Standing
 from libs.testing.clock import Clock
@@ -21,7 +22,7 @@ from services.calendar_writer.desk import Desk, DetailsUnavailable
 from services.calendar_writer.domain import OPEN, Effect, Rhythm
 from services.calendar_writer.domain import Standing as Stands
 from services.calendar_writer.placing import Placing, entry_of
-from services.calendar_writer.store import Change, Claim, Count
+from services.calendar_writer.store import Change, Claim, Count, Waits
 from services.calendar_writer.wiring import EffectMaker
 
 SECRET = b"made-up secret of the entries"
@@ -97,7 +98,8 @@ class MemoryLedger(Outage):
             self.outbox.put(effect.booking, as_kept(event))
 
     def _claimed(self, effects: Sequence[Effect], when: Literal["due", "look_at"], claim: Claim) -> Sequence[Effect]:
-        due = {e.booking: at for e in effects if (at := getattr(e, when)) and claim.host in (None, e.host)}
+        mine = [e for e in effects if claim.host in (None, e.host) and _waits_for(e, claim.waits)]
+        due = {e.booking: at for e in mine if (at := getattr(e, when))}
         chosen = sorted((id for id, at in due.items() if at <= claim.by), key=due.__getitem__)[: claim.most]
         for id in chosen:
             start = self.kept[id].start
@@ -105,6 +107,13 @@ class MemoryLedger(Outage):
             until = {when: as_kept(max(claim.until, far))}
             self.kept[id] = replace(self.kept[id], **until)  # type: ignore[arg-type]  # one of two fields of one type
         return [self.kept[id] for id in chosen]
+
+
+def _waits_for(effect: Effect, waits: Waits | None) -> bool:
+    if waits is None:
+        return True
+    later = effect.due is not None and effect.due > waits.beyond
+    return later and effect.provider == waits.provider and effect.reason in waits.reasons
 
 
 @dataclass
@@ -177,6 +186,7 @@ class World:
     told: Told
     reminded: Reminded
     clock: Clock
+    circuits: Mapping[Provider, Circuit]
     desk: Desk
 
     def connect(self, host: str = HOST, provider: Provider = "google", name: str = "") -> CalendarAccess:
@@ -207,6 +217,15 @@ class World:
         """The entry of a booking as the provider's adapter takes it."""
         return entry_of(self.effect(name))
 
+    def go_down(self, provider: Provider = "google") -> None:
+        """The provider leaves as many calls unanswered as open its circuit."""
+        for _ in range(FAILURES):
+            self.circuits[provider].leave(self.circuits[provider].enter(), answered=False)
+
+    def come_back(self, provider: Provider = "google") -> None:
+        """The provider answers a probe. Its pause must be over."""
+        self.circuits[provider].leave(self.circuits[provider].enter(), answered=True)
+
     def pass_time(self, seconds: float) -> None:
         self.clock.move(timedelta(seconds=seconds))
 
@@ -218,7 +237,9 @@ def world() -> World:
     calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     placing = Placing(calendars, grants, map)
     make = EffectMaker(SECRET)
-    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, at_once, Rhythm())
-    made = World(details, grants, google, microsoft, ledger, told, reminded, clock, desk)
+    circuits: dict[Provider, Circuit] = {name: Circuit(clock.seconds) for name in calendars}
+    outages, rhythm = Outages(circuits), Rhythm()
+    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, at_once, outages, rhythm)
+    made = World(details, grants, google, microsoft, ledger, told, reminded, clock, circuits, desk)
     made.connect()
     return made

@@ -13,7 +13,7 @@ from libs.contracts.events import CalendarConnected, HostCalendarsChanged
 from libs.contracts.questions import HostAccess, HostState
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
-from libs.providers.errors import RateLimited, Unauthorized
+from libs.providers.errors import RateLimited, Unauthorized, Unreachable
 from libs.testing.clock import START
 from libs.testing.events import HOST, HOUR, SOON, confirmed, connection_id, incoming
 from libs.testing.grants import calendar_of
@@ -185,6 +185,59 @@ class TestResuming:
         made.pass_time(600)
 
         assert sweep_left(made.desk) == 0
+
+
+class TestOutage:
+    """A provider is down for long: what waits has climbed the ladder of delays, and would wait there for as long again."""
+
+    def waiting(self, *names: str, minutes: float = 30) -> World:
+        """Writes that were tried for so long without an answer, and one that has a limit; the circuit is open, its pause over."""
+        made = world()
+        made.connect("dr-other")
+        for name in names:
+            made.say(name, stands())
+        made.say("limited", stands(host="dr-other"))
+        made.google.fail("put", RateLimited("http-429", 10 * 3600))
+        assert write(made, "limited") == [Retry(Reason.RATE_LIMITED, 10 * 3600)]
+        made.google.fail("put", Unreachable("google-503"), times=4 * len(names))
+        made.go_down()
+        for _ in range(4):
+            made.pass_time(minutes * 15)
+            assert write(made, *names) == [Retry(Reason.PROVIDER_UNAVAILABLE)] * len(names)
+        return made
+
+    def test_while_it_lasts_a_single_write_asks_whether_it_is_over(self) -> None:
+        made = self.waiting("one", "two", "three")
+        sweep(made.desk)
+
+        assert len(made.reminded.taken()) == 1
+
+    def test_when_it_is_over_all_goes_on_at_once_and_once(self) -> None:
+        made = self.waiting("one", "two", "three")
+        made.come_back()
+        sweep(made.desk)
+
+        assert deliver(made) == [DONE] * 3
+        assert len(made.entries()) == 3
+        sweep(made.desk)
+        assert made.reminded.taken() == [], "not what its provider has told to wait, and nothing twice"
+
+    def test_however_many_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("services.calendar_writer.parked.MOST", 2)
+        made = self.waiting("one", "two", "three", "four", "five")
+        made.come_back()
+        sweep(made.desk)
+
+        assert deliver(made) == [DONE] * 5
+
+    def test_what_the_bus_did_not_take_has_its_own_message_still(self) -> None:
+        made = self.waiting("one")
+        made.reminded.fails = True
+        made.come_back()
+        sweep(made.desk)
+        made.reminded.fails = False
+
+        assert write(made, "one") == [DONE]
 
 
 class TestAnotherAccount:

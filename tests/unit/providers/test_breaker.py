@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers import adapters
-from libs.providers.breaker import FAILURES, LONGEST_PAUSE, SHORTEST_PAUSE, Breaker, Circuit
+from libs.providers.breaker import FAILURES, LONGEST_PAUSE, SHORTEST_PAUSE, Breaker, Circuit, Outages
 from libs.providers.errors import (
     CalendarNotFound,
     DeletedByHost,
@@ -311,3 +311,21 @@ def test_the_adapters_are_behind_it_each_behind_its_own(monkeypatch: pytest.Monk
         # then that provider's circuit is open, for every host
         with pytest.raises(TryLater, match="circuit-open"):
             adapter.busy("another", ["primary"], window)
+
+
+def test_whoever_waits_for_a_provider_learns_when_to_ask_and_when_it_is_back() -> None:
+    # given two providers, one of which goes down
+    clock = Clock()
+    down = Circuit(clock, lambda: 0.0)
+    outages = Outages({"google": down, "microsoft": Circuit()})
+    for _ in range(FAILURES):
+        down.leave(down.enter(), answered=False)
+    assert (outages.askable(), outages.over()) == ([], []), "not before its pause is over"
+    # when the pause is over, one may ask, and while that one asks nobody else
+    clock.now += SHORTEST_PAUSE
+    assert outages.askable() == ["google"]
+    probe = down.enter()
+    assert outages.askable() == []
+    # then it is told once that it is back
+    down.leave(probe, answered=True)
+    assert (outages.askable(), outages.over(), outages.over()) == ([], ["google"], [])
