@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local.stack import Stack
 from tests.faults.ground import Ground
 from tests.faults.load import Host
+from tests.faults.recorder import OUTCOMES
 
 Call = Mapping[str, Any]
+Event = Mapping[str, Any]
 
 
 def rabbitmqctl(ground: Ground, *arguments: str) -> str:
@@ -73,6 +76,31 @@ def decided(ground: Ground, hosts: Sequence[Host], within: float) -> float:
     key = ground.load.request(host, ground.load.ahead(host))
     ground.until(lambda: f"{ground.run}{key}" in ground.heard.outcomes, within, "a fresh request is decided")
     return time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Paces:
+    """The slowest decision and the slowest entry, in seconds, and how many are still waited for."""
+
+    decided: float
+    written: float
+    waiting: int
+
+
+def paces(asked: Sequence[Event], heard: Sequence[Event]) -> Paces:
+    """How long what was asked for took by what was heard: from the time that its emitter put on a request until it was decided, and
+    from confirmed to written. An entry whose booking was cancelled need not come."""
+    requested = {e["id"]: e["time"] for e in asked if e["type"] == "booking-requested"}
+    confirmed = {e["data"]["booking"]: e["time"] for e in reversed(asked) if e["type"] == "booking-confirmed"}
+    decided = {e["data"]["request"]["id"]: e["time"] for e in reversed(heard) if e["type"] in OUTCOMES}
+    written = {e["data"]["booking"]: e["time"] for e in reversed(heard) if e["type"] == "calendar-event-written"}
+    over = {e["data"]["booking"] for e in heard if e["type"] == "booking-cancelled"}
+    waiting = len(requested.keys() - decided.keys()) + len(confirmed.keys() - written.keys() - over)
+    return Paces(_slowest(requested, decided), _slowest(confirmed, written), waiting)
+
+
+def _slowest(began: Mapping[str, datetime], ended: Mapping[str, datetime]) -> float:
+    return max(((ended[name] - at).total_seconds() for name, at in began.items() if name in ended), default=0.0)
 
 
 def memory(stack: Stack, parts: Iterable[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Rows 10, 11 and 22: services asked to end, the broker gone, everything said five times."""
+"""Rows 10, 11, 22 and 30: services asked to end or rolled, the broker gone, everything said five times."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from tests.faults.experiment import Experiment
 from tests.faults.ground import Ground
 from tests.faults.load import Traffic
+from tests.faults.measuring import Paces, paces
 
 SERVICES = ("booking", "availability", "auth", "calendar-writer")
 RUNS = "every.handler-run"
 FIVE_TIMES = "every.five-times"
+DECIDED, WRITTEN = 5.0, 60.0
+"""Seconds: the objectives, from requested to decided and from confirmed to written (`deploy/prometheus/objectives.yaml`)."""
 
 
 def services_end(ground: Ground) -> None:
@@ -29,6 +32,31 @@ def services_end(ground: Ground) -> None:
         if times > 1:
             ground.broke(f"a job was done {times} times: {run}")
     ground.measured("handler runs", f"{len(runs)}, none twice")
+
+
+def rolled(ground: Ground) -> None:
+    """As Kubernetes rolls a Deployment: another of the service is ready before the old one is asked to end, one service after the
+    other. Nobody who asks meanwhile notices: each decision and each entry comes within its objective."""
+    began = len(ground.heard.events)
+    for service in SERVICES:
+        for old, new in ((service, f"{service}-2"), (f"{service}-2", service)):
+            ground.start([new])
+            ground.flow(4)
+            ground.stack.stop_part(old)
+            ground.flow(4)
+    ground.over()
+    asked = list(ground.heard.events)[began:]
+
+    def seen() -> Paces:
+        return paces(asked, list(ground.heard.events)[began:])
+
+    ground.until(lambda: seen().waiting == 0, 90, "all that was asked for is decided and written")
+    for what, slowest, objective in (("decided", seen().decided, DECIDED), ("written", seen().written, WRITTEN)):
+        if slowest > objective:
+            ground.broke(f"one was {what} after {slowest:.1f} s, the objective is {objective:.0f}")
+    ground.measured(
+        "slowest", f"decided {seen().decided:.2f} s of {DECIDED:.0f}, written {seen().written:.2f} s of {WRITTEN:.0f}"
+    )
 
 
 def broker_killed(ground: Ground) -> None:
@@ -64,5 +92,6 @@ EXPERIMENTS: Sequence[Experiment] = (
     Experiment(10, "SIGTERM to every service under load", 60, services_end, traffic=ONCE_ONLY),
     Experiment(11, "broker killed and restarted", 90, broker_killed),
     Experiment(11, "broker restarted in order", 90, broker_restarted),
+    Experiment(30, "every service rolled, under load", 60, rolled, mixed=False),
     Experiment(22, "every event five times at once, to two of each service", 60, all_five_times),
 )
