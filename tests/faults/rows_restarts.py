@@ -37,18 +37,17 @@ def services_end(ground: Ground) -> None:
 def rolled(ground: Ground) -> None:
     """As Kubernetes rolls a Deployment: another of the service is ready before the old one is asked to end, one service after the
     other. Nobody who asks meanwhile notices: each decision and each entry comes within its objective."""
-    began = len(ground.heard.events)
     for service in SERVICES:
         for old, new in ((service, f"{service}-2"), (f"{service}-2", service)):
-            ground.start([new])
+            ground.stack.start([new])
             ground.flow(4)
             ground.stack.stop_part(old)
             ground.flow(4)
     ground.over()
-    asked = list(ground.heard.events)[began:]
+    asked = list(ground.heard.events)
 
     def seen() -> Paces:
-        return paces(asked, list(ground.heard.events)[began:])
+        return paces(asked, list(ground.heard.events))
 
     ground.until(lambda: seen().waiting == 0, 90, "all that was asked for is decided and written")
     for what, slowest, objective in (("decided", seen().decided, DECIDED), ("written", seen().written, WRITTEN)):
