@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from deploy.local.stack import SERVERS, Stack
 from libs.config.settings import Settings
 from libs.messaging.link import Link
+from tests.collector import Collector, collecting
 from tests.traffic.judged import violations
 from tests.traffic.shapes import note_run
 
@@ -38,8 +39,17 @@ def _judged_traffic() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Stack]:
+def collector() -> Iterator[Collector]:
+    """Where the session's services send their spans: of traces that are sampled by whoever asks for a booking, and of no others."""
+    with collecting(Stack(STATE / WORKER).layout.certs / "services-combined.pem") as listening:
+        os.environ |= {"VALET_OTLP_ENDPOINT": listening.address, "VALET_TRACE_SAMPLE": "0"}
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def servers(collector: Collector) -> Iterator[Stack]:
     """A stack with RabbitMQ, mongod and the calendar sandbox running, and none of the services."""
+    assert collector.address, "services learn of it when they start"
     # Half the usual patience with providers: what waits for it in these tests, and there are many, waits half as long.
     os.environ.setdefault("VALET_PROVIDER_TIMEOUT", "5")
     os.environ.setdefault("VALET_KEYRING_SECONDS", "1")  # and key files are looked at ten times as often

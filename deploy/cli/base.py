@@ -16,8 +16,8 @@ ANYWHERE = "--json, --verbose and --env-file FILE may stand anywhere: see `valet
 EXIT_CODES = """Exit codes:
 
 \b
-  0    done; for `book`, `cancel` and `move`: decided so, and the calendar says so; for `doctor`: all green; for `erase`
-       and `receipt verify`: finished
+  0    done; for `book`, `cancel` and `move`: decided so, and the calendar says so; for `doctor` and `status`: nothing
+       is wrong; for `erase` and `receipt verify`: finished
   1    trouble: something does not answer, is not found, or cannot be done; erase: but for entries that only their hosts
        can remove; receipt verify: altered, or signed by somebody else
   2    the command line is not usable
@@ -26,16 +26,16 @@ EXIT_CODES = """Exit codes:
        receipt verify: genuine, but of an erasure that was not finished
   130  interrupted
 """
+COMPLETION = "Completion of commands, options and their values: `valet --install-completion`, in bash, zsh or fish."
 SETTINGS = """Settings (VALET_*) come from the environment. Where VALET_AMQP_URL is absent they come from .valet/env, which
 the local stack writes."""
 
 app = typer.Typer(
     name="valet",
     help="Valet books appointments into people's calendars. This is its operator's command.",
-    epilog=f"{SETTINGS}\n\n{EXIT_CODES}",
+    epilog=f"{SETTINGS}\n\n{COMPLETION}\n\n{EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

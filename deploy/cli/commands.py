@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 
 from deploy.cli import environment, given, views, wish
-from deploy.cli.asking import Booking, ConnectLink, Host, LifeStep, Slots, TeamSlots, understood
+from deploy.cli.asking import Booking, ConnectLink, Slots, TeamSlots, understood
 from deploy.cli.base import (
     ANYWHERE,
     EXIT_CODES,
@@ -168,38 +168,6 @@ def show(
         screen.document(answer[booking])
     else:
         screen.show(views.booking(found))
-
-
-@app.command(epilog=ANYWHERE)
-def hosts(
-    context: typer.Context,
-    host: Annotated[
-        str | None, typer.Argument(metavar="[HOST]", help="Only this host, with its history.", show_default=False)
-    ] = None,
-) -> None:
-    """List the hosts: what they have connected, when it last worked, which calendars are used.
-
-    \b
-    Examples:
-      valet hosts --json
-      valet hosts dr-example
-    """
-    wanted = given.checked("HOST", host) if host is not None else None
-    screen, answer = ask(context, "auth", "hosts")
-    rows = [row for row in answer if wanted in (None, row.get("host"))]
-    if wanted is None:
-        _show(screen, rows, views.hosts(understood(rows, list[Host], "auth")))
-        return
-    if not rows:
-        raise Trouble(
-            f"nobody called {wanted} is known", "see `valet hosts`, or connect a calendar with `valet connect`"
-        )
-    _, history = ask(context, "auth", "history", wanted)
-    shown = Group(
-        views.hosts(understood(rows, list[Host], "auth")),
-        views.life(understood(history, dict[str, list[LifeStep]], "auth")),
-    )
-    _show(screen, {**rows[0], "history": history}, shown)
 
 
 @app.command(epilog=ANYWHERE)

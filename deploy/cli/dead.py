@@ -13,6 +13,7 @@ from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.follow import DOCTOR, NAME
 from deploy.cli.letters import body, in_words, loss, row, table, whole
 from deploy.cli.screen import Screen
+from libs.contracts.reasons import Reason
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.letters import HANDLE, MOST, Found, Letters, handles
 from libs.messaging.link import Link
@@ -22,9 +23,14 @@ SERVICES = ("auth", "availability", "booking", "calendar-writer")
 NOTHING = "no dead letter waits"
 app = group("dead", "Dead letters: what no service could handle waits here for you.")
 
-ServiceOption = Annotated[str | None, typer.Option(help="Only of this service.", show_default=False)]
+ServiceOption = Annotated[
+    str | None, typer.Option(help="Only of this service.", autocompletion=lambda: list(SERVICES), show_default=False)
+]
 QueueOption = Annotated[str | None, typer.Option(help="Only of this queue.", show_default=False)]
-ReasonOption = Annotated[str | None, typer.Option(help="Only with this reason.", show_default=False)]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(help="Only with this reason.", autocompletion=lambda: [r.value for r in Reason], show_default=False),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="All, or all that --service, --queue and --reason name.")]
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="As `valet dead list` shows them.", show_default=False)
@@ -127,11 +133,14 @@ def replay(
     failed: list[tuple[str, str]] = []
     with _letters(choice) as letters:
         wanted = _wanted(letters, ids or [], everything, choice)
-        for found, why in letters.replay(wanted):
-            if why is None:
-                done.append(found.name)
-            else:
-                failed.append((found.name, why))
+        with screen.progress("putting back") as show:
+            total = len(letters.look(MOST, wanted).letters) if screen.live else 0
+            for found, why in letters.replay(wanted):
+                if why is None:
+                    done.append(found.name)
+                else:
+                    failed.append((found.name, why))
+                show(len(done) + len(failed), total)
     _tell_replay(screen, done, failed)
     if failed:
         raise typer.Exit(int(ExitCode.TROUBLE))
@@ -161,7 +170,11 @@ def drop(
             raise Trouble(NOTHING, "see `valet dead list`")
         confirmed(screen, loss(chosen), yes)
         names = {one.name for one in chosen}  # and none of those that came while the question was answered
-        gone = [found.name for found in letters.drop(lambda one: one.name in names)]
+        gone: list[str] = []
+        with screen.progress("destroying") as show:
+            for found in letters.drop(lambda one: one.name in names):
+                gone.append(found.name)
+                show(len(gone), len(names))
     if screen.as_json:
         screen.document({"dropped": gone})
     else:

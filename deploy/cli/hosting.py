@@ -1,5 +1,6 @@
 """`valet host`: when a host may be booked; `valet reconcile`: whether the calendars say what the bookings say."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from deploy.cli.errors import Misuse
 from deploy.cli.screen import Screen
 from libs.contracts.questions import HostRules, StandingRules
 
+ROUND = 100  # entries that calendar-writer looks at in one round
 host_app = group("host", "When a host may be booked: hours, buffers, notice, limits.")
 
 
@@ -87,21 +89,49 @@ def reconcile(
     host: Annotated[
         str | None, typer.Argument(metavar="[HOST]", help="Only this host's bookings.", show_default=False)
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Round after round, until every entry of a coming booking was looked at.")
+    ] = False,
 ) -> None:
     """Compare bookings and calendars now, and mend what differs. It is done all the time, bit by bit; this does it at once.
+
+    A round looks at a hundred entries, those that nobody looked at for longest. Rounds use up the providers' quota.
 
     \b
     Examples:
       valet reconcile
+      valet reconcile --all
       valet reconcile dr-example --json
     """
     name = given.checked("HOST", host) if host is not None else None
-    screen, answer = ask(context, "calendar-writer", "reconcile", *([name] if name else []))
-    found = understood(answer, dict[str, int], "calendar-writer")
+    screen = screen_of(context)
+    found = _rounds(context, name, _written(context) if everything else 0)
     if screen.as_json:
         screen.document(found)
-    else:
-        screen.show(views.pairs((what.replace("_", " "), count) for what, count in found.items()))
+        return
+    screen.show(views.pairs((what.replace("_", " "), count) for what, count in found.items()))
+    if not everything and found.get("looked", 0) >= ROUND:
+        screen.line("there may be more to look at: --all")
+
+
+def _rounds(context: typer.Context, host: str | None, entries: int) -> dict[str, int]:
+    """The sums of as many rounds as it takes to look at so many entries; of one at least."""
+    total: Counter[str] = Counter()
+    with screen_of(context).progress("comparing entries") as show:
+        while True:
+            _, answer = ask(context, "calendar-writer", "reconcile", *([host] if host else []))
+            found = understood(answer, dict[str, int], "calendar-writer")
+            total.update(found)
+            seen = total["looked"] + total["unreadable"]
+            show(min(seen, entries), entries)
+            if seen >= entries or found.get("looked", 0) + found.get("unreadable", 0) < ROUND:
+                return {name: total[name] for name in found}
+
+
+def _written(context: typer.Context) -> int:
+    """How many entries stand in calendars, those of past bookings too."""
+    _, answer = ask(context, "calendar-writer", "effects")
+    return int(answer.get("written", {}).get("count", 0))
 
 
 def _standing(context: typer.Context, host: str) -> StandingRules:

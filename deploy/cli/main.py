@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli import access, changes, commands, dead, hosting
+from deploy.cli import access, changes, commands, dead, hosting, lists, provider
 from deploy.cli.backup import command as backup
 from deploy.cli.backup import restore
 from deploy.cli.base import app
@@ -15,10 +15,14 @@ from deploy.cli.erasure import erase, erasures, receipts
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.keys import command as keys
 from deploy.cli.screen import Screen
+from deploy.cli.status import command as status
 from libs.telemetry import logs
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's, under whichever name typer carries it
-COMMANDS = (access, backup, changes, commands, restore, erase, erasures, hosting, dead, keys, receipts)
+COMMANDS = (
+    *(status, access, backup, changes, commands, lists, restore, erase, erasures, hosting, provider, dead, keys),
+    receipts,
+)
 """Importing them declares what they hold; `valet --help` lists it in this order, whatever imports what first."""
 ANYWHERE = ("--json", "--verbose", "-v", "--env-file")
 

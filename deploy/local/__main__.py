@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.local.errors import StackError
 from deploy.local.layout import DEFAULT_STATE
-from deploy.local.stack import PARTS, Stack
+from deploy.local.stack import EXTRAS, PARTS, Stack
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start what does not run yet, wait until it is ready")
     up.add_argument("--only", help=f"comma-separated parts of: {', '.join(PARTS)}")
+    up.add_argument("--with", dest="extras", default="", help=f"comma-separated, besides those: {', '.join(EXTRAS)}")
     up.set_defaults(run=_up)
     commands.add_parser("down", help="stop everything").set_defaults(run=_down)
     status = commands.add_parser("status", help="what runs, and where")
@@ -57,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(stack: Stack, options: argparse.Namespace) -> None:
-    parts = options.only.split(",") if options.only else PARTS
-    stack.start([name.strip() for name in parts])
+    parts = [*(options.only.split(",") if options.only else PARTS), *options.extras.split(",")]
+    stack.start([name.strip() for name in parts if name.strip()])
     print(f"up: {', '.join(name for name, part in stack.status().items() if part['state'] != 'stopped')}")
 
 

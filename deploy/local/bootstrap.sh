@@ -3,7 +3,7 @@
 # Safe to repeat; a second run takes no time. Nothing is downloaded but Python packages (by hash) and system packages.
 #
 #   sh deploy/local/bootstrap.sh             what Valet runs on
-#   sh deploy/local/bootstrap.sh --browser   that, and a Chromium for the tests in tests/browser
+#   sh deploy/local/bootstrap.sh --browser   that, and what only tests need: a Chromium, and Prometheus with its promtool
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -55,6 +55,12 @@ missing_packages() {
         has_library 'libssl\.so\.3' || echo libssl3
     fi
     [ -z "$BROWSER" ] || missing_browser
+    [ -z "$BROWSER" ] || missing_prometheus
+}
+
+# One package has both programs; neither is ever started as the system's.
+missing_prometheus() {
+    command -v "${VALET_PROMTOOL:-promtool}" >/dev/null 2>&1 && command -v prometheus >/dev/null 2>&1 || echo prometheus
 }
 
 # Ubuntu has Chromium as a snap only, which needs more than apt-get: there the tests that want a browser are skipped.
@@ -103,13 +109,15 @@ install_packages() {
     fi
     rm -f "$log"
     allow_starting
-    case " $* " in *" rabbitmq-server "*)
-        # Valet runs a broker of its own; the system's should not come up at the next boot because of us.
-        if [ -d /run/systemd/system ]; then
-            as_root systemctl disable --quiet rabbitmq-server >/dev/null 2>&1 || true
-        fi
-        ;;
-    esac
+    for package in rabbitmq-server prometheus; do
+        case " $* " in *" $package "*)
+            # Valet runs one of its own; the system's should not come up at the next boot because of us.
+            if [ -d /run/systemd/system ]; then
+                as_root systemctl disable --quiet "$package" >/dev/null 2>&1 || true
+            fi
+            ;;
+        esac
+    done
 }
 
 # ---- the Python environment -----------------------------------------------------------------------------------------
@@ -179,4 +187,5 @@ if [ -n "${packages% }" ]; then install_packages $packages; else say "system pac
     fail "this machine does not know the name localhost: add the line '127.0.0.1 localhost' to /etc/hosts and run this again."
 make_venv
 sync_packages
+[ -z "$BROWSER" ] || sh deploy/local/kustomize.sh
 say "ready"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
+from deploy.local import monitoring
 from deploy.local.certs import LOCAL_HOSTS, ensure_certificates
 from deploy.local.environment import (
     ExampleSeat,
@@ -32,17 +33,18 @@ from deploy.local.mongo_users import Server, bootstrap
 from deploy.local.mongod import REPLICA_SET, USERS, mongod_conf
 from deploy.local.passwords import LINKS_SECRET, ensure_passwords
 from deploy.local.programs import EXAMPLE_SITE, SERVICES
-from deploy.rabbitmq.config import BrokerConfig, rabbitmq_conf
+from deploy.rabbitmq.config import PLUGINS, BrokerConfig, rabbitmq_conf
 from deploy.rabbitmq.definitions import definitions, user_names
 
 MADE = Path("/made")  # where the volumes are mounted while their content is made
 HERE = "/run/valet"  # where each container finds its own volume
-APPLICATION, DATABASE, BROKER = 10001, 999, 999  # user ids in the images
+APPLICATION = 10001  # user ids in the images
+OWNERS: Mapping[str, int] = {"rabbitmq": 999, "mongod": 999, "prometheus": 65534, "grafana": 472}
 # Consent pages are opened by a browser on the host and by the services in their containers, under one address: browsers take
 # every *.localhost for their own machine (RFC 6761), and in the containers' network it is the sandbox's alias.
 SANDBOX_HOST = "sandbox.localhost"
 HOSTS: Mapping[str, Sequence[str]] = {
-    **{name: (name, *LOCAL_HOSTS) for name in ("rabbitmq", "mongod", *SERVICES, EXAMPLE_SITE)},
+    **{name: (name, *LOCAL_HOSTS) for name in (*OWNERS, *SERVICES, EXAMPLE_SITE)},
     "sandbox": (SANDBOX_HOST, *LOCAL_HOSTS),
 }
 PAGES, PROBES, SANDBOX, EXAMPLE = 8443, 9443, 8450, 8444
@@ -60,6 +62,8 @@ def make_files(made: Path = MADE) -> None:
     _copy(authority / "ca.pem", made / "operator")
     _make_broker(made / "rabbitmq", passwords)
     _make_database(made / "mongod", passwords)
+    monitoring.make_prometheus(made / "prometheus", HERE)
+    monitoring.make_grafana(made / "grafana", passwords)
     site = _site(passwords)
     for service in SERVICES:
         _make_service(made / service, service, site)
@@ -70,7 +74,7 @@ def make_files(made: Path = MADE) -> None:
     )
     _write_settings(made / "operator" / "emitter.env", emitter_environment(site))
     for name in (*HOSTS, "operator"):
-        _give(made / name, {"rabbitmq": BROKER, "mongod": DATABASE}.get(name, APPLICATION))
+        _give(made / name, OWNERS.get(name, APPLICATION))
 
 
 def make_users(made: Path = MADE) -> None:
@@ -90,7 +94,7 @@ def make_users(made: Path = MADE) -> None:
 
 def _password_names() -> list[str]:
     users = [f"rabbitmq/{user}" for user in user_names()] + [f"mongod/{user}" for user in USERS]
-    return [*users, "mongod-cluster-key", LINKS_SECRET]
+    return [*users, "mongod-cluster-key", LINKS_SECRET, *monitoring.PASSWORDS]
 
 
 def _of(passwords: Mapping[str, str], server: str) -> dict[str, str]:
@@ -117,13 +121,14 @@ def _make_broker(folder: Path, passwords: Mapping[str, str]) -> None:
         address="",
         amqps_port=5671,
         ui_port=15671,
+        metrics_port=15691,
         ca=f"{HERE}/ca.pem",
         certificate=f"{HERE}/server.pem",
         key=f"{HERE}/server.key",
         definitions=f"{HERE}/definitions.json",
     )
     write_file(folder / "rabbitmq.conf", rabbitmq_conf(config))
-    write_file(folder / "enabled_plugins", "[rabbitmq_management].\n")
+    write_file(folder / "enabled_plugins", PLUGINS)
     write_file(folder / "definitions.json", json.dumps(definitions(_of(passwords, "rabbitmq")), indent=2))
 
 

@@ -41,6 +41,10 @@ class Layout:
         return self.root / "mongod"
 
     @property
+    def prometheus(self) -> Path:
+        return self.root / "prometheus"
+
+    @property
     def ports_file(self) -> Path:
         return self.root / "ports.json"
 

@@ -16,7 +16,7 @@ from deploy.local.layout import Layout, write_file
 from deploy.local.part import Part
 from deploy.local.passwords import ensure_passwords
 from deploy.local.ports import Ports
-from deploy.rabbitmq.config import BrokerConfig, rabbitmq_conf
+from deploy.rabbitmq.config import PLUGINS, BrokerConfig, rabbitmq_conf
 from deploy.rabbitmq.definitions import definitions, user_names
 
 VHOST = "valet"
@@ -44,7 +44,7 @@ def rabbitmq_part(layout: Layout, ports: Ports) -> Part:
     """The broker. Ready means that the operator's login works over TLS."""
     return Part(
         name="rabbitmq",
-        ports=["amqps", "rabbitmq-ui", "rabbitmq-distribution"],
+        ports=["amqps", "rabbitmq-ui", "rabbitmq-metrics", "rabbitmq-distribution"],
         prepare=lambda: _prepare(layout, ports),
         command=lambda: [script("rabbitmq-server")],
         env=lambda: node_environment(layout, ports),
@@ -106,7 +106,7 @@ def _prepare(layout: Layout, ports: Ports) -> None:
         (folder / name).mkdir(exist_ok=True)
     cookie = ensure_passwords(layout.passwords_file, ["erlang-cookie"])["erlang-cookie"]
     write_file(folder / ".erlang.cookie", cookie, mode=0o400)
-    write_file(folder / "enabled_plugins", "[rabbitmq_management].\n")
+    write_file(folder / "enabled_plugins", PLUGINS)
     write_file(folder / "advanced.config", "[].\n")
     write_file(folder / "definitions.json", json.dumps(definitions(broker_passwords(layout)), indent=2))
     write_file(folder / "rabbitmq.conf", rabbitmq_conf(_config(layout, ports)))
@@ -124,6 +124,7 @@ def _config(layout: Layout, ports: Ports) -> BrokerConfig:
         address="127.0.0.1",
         amqps_port=ports.get("amqps"),
         ui_port=ports.get("rabbitmq-ui"),
+        metrics_port=ports.get("rabbitmq-metrics"),
         ca=str(layout.certs / "ca.pem"),
         certificate=str(layout.certs / "rabbitmq.pem"),
         key=str(layout.certs / "rabbitmq.key"),

@@ -23,6 +23,7 @@ from deploy.local.mongod import REPLICA_SET, mongo_passwords
 from deploy.local.passwords import LINKS_SECRET, ensure_passwords
 from deploy.local.ports import PREFERRED, Ports
 from deploy.local.programs import EXAMPLE_SITE, SERVICES, service_of
+from deploy.local.prometheus import PROMETHEUS
 from deploy.local.rabbitmq import broker_passwords
 
 
@@ -76,13 +77,15 @@ class LocalSite:
         return f"https://localhost:{self.ports.get(f'probes-{part}')}"
 
     def urls(self) -> dict[str, str]:
-        """Addresses for people: the hosts' pages, the broker's pages, the sandbox, each service's probes and metrics."""
+        """Addresses for people and Prometheus, whether anything answers there now or not."""
         site = self.describe()
         return {
             "pages": site.public_url,
             EXAMPLE_SITE: f"https://localhost:{self.ports.get(EXAMPLE_SITE)}",
             "rabbitmq-ui": f"https://localhost:{self.ports.get('rabbitmq-ui')}",
+            "broker-metrics": f"https://localhost:{self.ports.get('rabbitmq-metrics')}",
             "sandbox": site.sandbox_url,
+            PROMETHEUS: f"https://localhost:{self.ports.get(PROMETHEUS)}",
             **{f"probes-{name}": self.probes_url(name) for name in SERVICES},
         }
 

@@ -23,11 +23,14 @@ from deploy.local.programs import (
     service_of,
     service_part,
 )
+from deploy.local.prometheus import PROMETHEUS, prometheus_part
 from deploy.local.rabbitmq import epmd_part, node_environment, rabbitmq_part, script
 from deploy.local.site import LocalSite
 
 SERVERS = ("rabbitmq", "mongod", "sandbox")
 PARTS = (*SERVERS, *SERVICES, EXAMPLE_SITE)
+EXTRAS = (PROMETHEUS,)  # started only when named
+_SERVER_PARTS = {"epmd": epmd_part, "rabbitmq": rabbitmq_part, "mongod": mongod_part, PROMETHEUS: prometheus_part}
 POLL = 0.1  # seconds
 DEAD_WITHIN = 5.0  # seconds; a kill is not instant on a busy machine
 
@@ -47,9 +50,9 @@ class Stack:
         Raises StackError, with the end of its log, if a part ends or is not ready in time.
         """
         wanted = [name for name in parts if not self.site.external(name)]
-        unknown = [name for name in wanted if name not in PARTS and service_of(name) is None]
+        unknown = [name for name in wanted if name not in (*PARTS, *EXTRAS) and service_of(name) is None]
         if unknown:
-            raise StackError(f"no such part: {', '.join(unknown)}. There are: {', '.join(PARTS)}")
+            raise StackError(f"no such part: {', '.join(unknown)}. There are: {', '.join((*PARTS, *EXTRAS))}")
         for name in wanted:
             self._part(name).command()  # raises if its program is missing, before anything runs
         with self._locked():
@@ -100,7 +103,7 @@ class Stack:
         return self.site.env(who)
 
     def urls(self) -> dict[str, str]:
-        """Addresses for people: `pages`, `example-site`, `rabbitmq-ui`, `sandbox`, `probes-<service>`."""
+        """Addresses: `pages`, `example-site`, `rabbitmq-ui`, `broker-metrics`, `sandbox`, `prometheus`, `probes-<service>`."""
         return self.site.urls()
 
     def status(self) -> dict[str, dict[str, str | int | None]]:
@@ -125,12 +128,8 @@ class Stack:
 
     def _part(self, name: str) -> Part:
         layout, ports = self.layout, self.site.ports
-        if name == "epmd":
-            return epmd_part(layout, ports)
-        if name == "rabbitmq":
-            return rabbitmq_part(layout, ports)
-        if name == "mongod":
-            return mongod_part(layout, ports)
+        if name in _SERVER_PARTS:
+            return _SERVER_PARTS[name](layout, ports)
         if name == "sandbox":
             return sandbox_part(layout, ports, lambda: inherited(RUNTIME))
         if name == EXAMPLE_SITE:

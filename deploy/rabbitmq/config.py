@@ -1,6 +1,8 @@
-"""The text of `rabbitmq.conf`, for the local stack and for containers."""
+"""The text of `rabbitmq.conf` and `enabled_plugins`, for the local stack and for containers."""
 
 from dataclasses import dataclass
+
+PLUGINS = "[rabbitmq_management, rabbitmq_prometheus].\n"  # an Erlang term: the text of `enabled_plugins`
 
 
 @dataclass(frozen=True)
@@ -10,6 +12,9 @@ class BrokerConfig:
     address: str
     amqps_port: int
     ui_port: int
+    metrics_port: (
+        int  # `/metrics`, `/metrics/detailed`: how many messages wait where, never what is in them; asks for no login
+    )
     ca: str
     certificate: str
     key: str
@@ -19,7 +24,6 @@ class BrokerConfig:
 def rabbitmq_conf(config: BrokerConfig) -> str:
     """TLS 1.2 and 1.3 only, no plain-text listener, users from the definitions file, bounded memory."""
     prefix = f"{config.address}:" if config.address else ""
-    ui_address = [f"management.ssl.ip = {config.address}"] if config.address else []
     lines = [
         "listeners.tcp = none",
         f"listeners.ssl.default = {prefix}{config.amqps_port}",
@@ -27,9 +31,8 @@ def rabbitmq_conf(config: BrokerConfig) -> str:
         # Clients prove who they are with a password, not with a certificate.
         "ssl_options.verify = verify_none",
         "ssl_options.fail_if_no_peer_cert = false",
-        *ui_address,
-        f"management.ssl.port = {config.ui_port}",
-        *_tls("management.ssl", config),
+        *_page("management.ssl", config, config.ui_port),
+        *_page("prometheus.ssl", config, config.metrics_port),
         f"load_definitions = {config.definitions}",
         # A consumer fetches many messages ahead; this bounds what they can weigh.
         "max_message_size = 1048576",
@@ -40,6 +43,12 @@ def rabbitmq_conf(config: BrokerConfig) -> str:
         "log.console.level = info",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _page(prefix: str, config: BrokerConfig, port: int) -> list[str]:
+    """A page of a plugin's. With only its TLS listener configured, a plugin opens no other."""
+    address = [f"{prefix}.ip = {config.address}"] if config.address else []
+    return [*address, f"{prefix}.port = {port}", *_tls(prefix, config)]
 
 
 def _tls(prefix: str, config: BrokerConfig) -> list[str]:

@@ -1,6 +1,7 @@
 """Every setting of every service: typed, read from the environment once at start, and checked before anything is opened."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -16,6 +17,8 @@ GUEST = "guest"
 """RabbitMQ's default user (https://www.rabbitmq.com/docs/access-control#default-state)."""
 WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC")
 """Mechanisms by which a process logs in to MongoDB without a password in the address."""
+HEADER = re.compile(r"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+=[\x21-\x2b\x2d-\x7e]([\x20-\x2b\x2d-\x7e]*)")
+"""One header of an OTLP exporter (https://opentelemetry.io/docs/specs/otel/protocol/exporter)."""
 EX_CONFIG, EX_TEMPFAIL = 78, 75
 """Exit codes of sysexits.h: something must be mended, or trying again may do."""
 
@@ -66,6 +69,12 @@ def _mongo_tls(value: SecretStr) -> SecretStr:
     return value
 
 
+def _headers(value: SecretStr) -> SecretStr:
+    if not all(HEADER.fullmatch(pair) for pair in value.get_secret_value().split(",")):
+        raise ValueError("must be headers as name=value, with a comma between two")
+    return value
+
+
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 Listen = Annotated[str, Field(pattern=r"^[^:\s]+:\d{1,5}$"), AfterValidator(_port)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -105,6 +114,10 @@ class Settings(BaseSettings):
     microsoft_authority: HttpsUrl = "https://login.microsoftonline.com/common"
     microsoft_instance_discovery: bool = True
     microsoft_graph_url: HttpsUrl = "https://graph.microsoft.com/v1.0"
+
+    otlp_endpoint: HttpsUrl | None = None
+    otlp_headers: Annotated[SecretStr, AfterValidator(_headers)] | None = None
+    trace_sample: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     grid_minutes: Annotated[int, Field(ge=1, le=60)] = 5
     longest_booking_minutes: Annotated[int, Field(ge=5, le=1440)] = 480
@@ -154,6 +167,12 @@ def load(*required: str) -> Settings:
     if settings.mode == "production":
         _no_open_doors(settings)
     return settings
+
+
+def header_pairs(headers: SecretStr | None) -> dict[str, str]:
+    """The headers of a setting such as OTLP_HEADERS, by name."""
+    pairs = headers.get_secret_value().split(",") if headers else []
+    return {name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def load_or_exit(*required: str) -> Settings:

@@ -253,6 +253,13 @@ class HostCalendarsChanged(Fact, frozen=True):
     host: HostId
 
 
+class ProviderSwitched(Fact, frozen=True):
+    """An operator has switched a provider off for the whole of Valet, or on again."""
+
+    provider: Provider
+    on: Annotated[bool, Meta(description="Whether it is used from now on.")]
+
+
 class HostRulesChanged(Fact, frozen=True):
     """When a host may be booked is not what it was: what the booking service must know of it, to claim time rightly.
 
@@ -322,6 +329,7 @@ TYPES: dict[str, type[Event]] = {
     "calendar-reconnect-needed": CalendarReconnectNeeded,
     "calendar-disconnected": CalendarDisconnected,
     "host-calendars-changed": HostCalendarsChanged,
+    "provider-switched": ProviderSwitched,
     "host-rules-changed": HostRulesChanged,
     "personal-data-erased": PersonalDataErased,
     "erasure-refused": ErasureRefused,

@@ -14,7 +14,8 @@ HostState = Literal["unknown", "invited", "connected", "reconnect-needed", "disc
 class CalendarAccess(Struct, frozen=True, kw_only=True):
     """One calendar of a host. `token` is an access token, missing while none can be had; `expires_at` in epoch seconds.
 
-    `version` names the token, to tell auth which one a provider did not accept.
+    `version` names the token, to tell auth which one a provider did not accept. `switched_off`: there is none because an
+    operator has switched the provider off.
     """
 
     connection: str
@@ -25,6 +26,7 @@ class CalendarAccess(Struct, frozen=True, kw_only=True):
     version: int = 0
     checked: bool = True
     written: bool = True
+    switched_off: bool = False
 
     def __repr__(self) -> str:
         return f"CalendarAccess({self.connection}, {self.provider}, …)"

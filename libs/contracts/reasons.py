@@ -43,6 +43,7 @@ class Reason(StrEnum):
     PERSON_ERASED = "person-erased"
     # Writing to the calendar
     PROVIDER_UNAVAILABLE = "provider-unavailable"
+    PROVIDER_SWITCHED_OFF = "provider-switched-off"
     RATE_LIMITED = "rate-limited"
     RECONNECT_NEEDED = "reconnect-needed"
     FOREIGN_ENTRY = "foreign-entry"

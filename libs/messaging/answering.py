@@ -1,6 +1,7 @@
 """The answering side of a question: arguments checked by the method's annotations, errors turned into labels."""
 
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
@@ -8,7 +9,11 @@ import msgspec
 
 from libs.messaging.bodies import MAX_REPLY, TOO_LARGE, Answer, Failure, Question
 from libs.messaging.errors import BadArguments
+from libs.telemetry import metrics, tracing
 from libs.telemetry.logs import logger
+
+FAILED = "Failed"
+"""The label of every error that was not expected."""
 
 
 class Arguments:
@@ -46,20 +51,40 @@ class Answers:
     """The other side: turns a request message into a reply. Errors become labels; texts of exceptions stay at home."""
 
     def __init__(
-        self, answer: Callable[..., Any], arguments: Arguments, expected: tuple[type[Exception], ...] = ()
+        self,
+        answer: Callable[..., Any],
+        arguments: Arguments,
+        expected: tuple[type[Exception], ...] = (),
+        question: str = "unknown",
     ) -> None:
+        """`question` is what it is called in metrics: `<service>.<method>`."""
+        self._question = question
         self._answer = answer
         self._arguments = arguments
         self._expected: tuple[type[Exception], ...] = (BadArguments, *expected)
 
     def reply(self, body: bytes) -> bytes:
         """The body of the reply, whatever happens."""
+        started = time.monotonic()
+        labels = {"rpc.system": "nameko", "rpc.method": self._question}
+        with tracing.span(f"answer {self._question}", "server", labels) as span:
+            encoded, outcome = self._encoded(self._result(body))
+            span.note({"valet.outcome": outcome}, failed=outcome == "failed")
+        metrics.RPC_ANSWERED.labels(self._question, outcome).observe(time.monotonic() - started)
+        return encoded
+
+    def _encoded(self, answer: Answer) -> tuple[bytes, str]:
+        """The reply, and how that is counted."""
         try:
-            encoded = msgspec.json.encode(self._result(body))
+            encoded = msgspec.json.encode(answer)
         except Exception as error:  # noqa: BLE001 - an answer that cannot be encoded is a failure like any other
-            logger().error("answer not encoded", error=error)
-            return msgspec.json.encode(Answer(error=Failure("Failed")))
-        return encoded if len(encoded) <= MAX_REPLY else msgspec.json.encode(Answer(error=Failure(TOO_LARGE)))
+            logger().error("answer not encoded", question=self._question, error=error)
+            return msgspec.json.encode(Answer(error=Failure(FAILED))), "failed"
+        if len(encoded) > MAX_REPLY:
+            return msgspec.json.encode(Answer(error=Failure(TOO_LARGE))), "too-large"
+        if answer.error is None:
+            return encoded, "answered"
+        return encoded, "failed" if answer.error.exc_type == FAILED else "refused"
 
     def _result(self, body: bytes) -> Answer:
         try:
@@ -71,5 +96,5 @@ class Answers:
         except self._expected as error:
             return Answer(error=Failure(type(error).__name__, value=str(error)))
         except Exception as error:  # noqa: BLE001 - the one who asks learns that it failed, and no more
-            logger().error("question failed", error=error)
-            return Answer(error=Failure("Failed"))
+            logger().error("question failed", question=self._question, error=error)
+            return Answer(error=Failure(FAILED))

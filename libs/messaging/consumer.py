@@ -44,6 +44,7 @@ class Consumer:
 
     def run(self) -> None:
         """Consume until `stop`. Returns then; trouble with the bus is waited out, with growing pauses."""
+        metrics.BATCHES_LIMIT.labels(self._queue.name).set(self._most)
         failures = 0
         while not self._stopping.is_set():
             why = self._consume()

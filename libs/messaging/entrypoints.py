@@ -1,5 +1,6 @@
 """How a nameko service declares what comes in: `@consumes` for events, `@answers` for questions. Nothing else consumes."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,10 +20,12 @@ from libs.messaging.intake import Raw
 from libs.messaging.link import Link
 from libs.messaging.publisher import Outgoing
 from libs.messaging.retry import PATIENT, RetryPolicy
-from libs.messaging.runtime import Runtime
+from libs.messaging.runtime import IN_HAND, Runtime
 from libs.messaging.session import Settled
 from libs.messaging.work import Rules, Worker
+from libs.telemetry import metrics, trace
 from libs.telemetry.logs import logger
+from libs.telemetry.trace import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +52,8 @@ class _Listening(Entrypoint):  # type: ignore[misc]  # nameko has no types
                 signal.send_exception(exc_info[1])
             return result, None  # the failure is dealt with here; nameko would log its text
 
-        self.container.spawn_worker(self, args, kwargs, handle_result=finish)
+        # The worker is another greenlet: what is in hand goes along.
+        self.container.spawn_worker(self, args, kwargs, context_data={IN_HAND: trace.held()}, handle_result=finish)
         return signal.wait()
 
 
@@ -96,11 +100,11 @@ class AnswersQuestions(_Listening):
         runtime = Runtime.of(self.container)
         settings = runtime.settings
         method = getattr(self.container.service_cls, self.method_name)
-        self._answers = Answers(self.call, Arguments.of(method), self.expected)
         self._publisher = runtime.publisher
         self._limit = settings.max_event_bytes
         queue = topology.QuestionQueue(self.container.service_name, self.method_name)
         self._key = queue.key
+        self._answers = Answers(self.call, Arguments.of(method), self.expected, queue.key)
         self.consumer = Consumer(Link(settings, queue.name), queue, self._work, eventlet.spawn, batch=1, in_flight=8)
         runtime.watch(queue.name, lambda: self.consumer.up)
 
@@ -117,7 +121,8 @@ class AnswersQuestions(_Listening):
         if not raw.reply_to or len(raw.body) > self._limit or "compression" in raw.headers:
             return None
         exchange = "" if raw.reply_to.startswith("amq.rabbitmq.reply-to") else topology.RPC
-        body = self._answers.reply(raw.body)
+        with trace.taken(Work(trace.read(raw.headers.get(trace.HEADER)))):
+            body = self._answers.reply(raw.body)
         return Outgoing(exchange, raw.reply_to, body, JSON, correlation_id=raw.correlation_id, expiration=60_000)
 
 
@@ -128,7 +133,14 @@ class _Every(Timer):  # type: ignore[misc]  # nameko has no types
         if not self.should_stop.ready():  # a second SIGTERM asks again
             super().stop()
 
+    def handle_timer_tick(self) -> None:
+        self._began = time.monotonic()
+        super().handle_timer_tick()
+
     def handle_result(self, worker_ctx: Any, result: Any, exc_info: Any) -> tuple[Any, None]:
+        outcome = "done" if exc_info is None else "failed"
+        timer = self.method_name.replace("_", "-")
+        metrics.TIMER_SECONDS.labels(timer, outcome).observe(time.monotonic() - self._began)
         if exc_info is not None:
             logger().error("timer failed", timer=self.method_name, error=exc_info[1])
         super().handle_result(worker_ctx, result, None)

@@ -56,6 +56,10 @@ class CachedGrants:
             while len(self._rejected) > MOST:  # while auth is away; who is forgotten is refused once more
                 self._rejected.pop(next(iter(self._rejected)))
 
+    def clear(self) -> None:
+        """Ask anew for every host: something changed that concerns many."""
+        self._kept.clear()
+
     def _fresh(self, host: str) -> HostAccess | None:
         until, access = self._kept.get(host, (0.0, None))
         return access if until > self._clock() else None

@@ -1,6 +1,5 @@
 """From a raw message to an event, or to a dead letter. Nothing is inflated, unpickled or logged here."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +12,11 @@ from libs.contracts.events import OWN_SOURCES, REQUESTS, TYPES, Event
 from libs.contracts.reasons import Reason
 from libs.messaging import topology
 from libs.messaging.delivery import Incoming, Malformed
+from libs.telemetry import trace, tracing
 
 ATTEMPT = "x-valet-attempt"
 FIRST_SEEN = "x-valet-first-seen"
+TRACE = "x-valet-trace"
 SUSPECT = 3
 """So often returned without an answer, a message is handled alone: it may be what ends the process."""
 POISONOUS = 8
@@ -24,7 +25,6 @@ DEATHS = "x-death"
 """Where a message lay before the broker itself passed it on, newest first; only the broker writes it, and nobody can take it off
 (https://www.rabbitmq.com/docs/dlx#effects)."""
 DELAYS = frozenset((rung.queue, rung.exchange) for rung in topology.LADDER)
-TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 MOST_ATTEMPTS = 1_000_000
 """Counting stops here: the header is anybody's to write, and must still fit when one is added."""
 
@@ -121,7 +121,7 @@ def read(
         attempt=message.attempt,
         first_seen=message.first_seen,
         time=envelope.time,
-        traceparent=_trace(envelope.traceparent),
+        traceparent=_trace(message, envelope),
         user=message.user,
     )
 
@@ -170,10 +170,11 @@ def _only_waited(headers: Mapping[str, Any]) -> bool:
     )
 
 
-def _trace(text: str | None) -> str | None:
-    """The trace to carry on. What is none is left out: it goes into every event that follows, so it must not be anybody's name
-    (https://www.w3.org/TR/trace-context/#traceparent-header, 3.2.2)."""
-    return text if text and TRACE.fullmatch(text) else None
+def _trace(message: Raw, envelope: codec.Envelope) -> str | None:
+    """The trace to carry on: the emitter's, or else of a request the one that it was given when it was seen first."""
+    if (sent := trace.read(envelope.traceparent)) or envelope.type not in REQUESTS:
+        return sent
+    return trace.read(message.headers.get(TRACE)) or tracing.root()
 
 
 def _data(envelope: codec.Envelope) -> Event | Malformed:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from libs.config.settings import EX_CONFIG, EX_TEMPFAIL, Settings, stop
@@ -51,6 +53,7 @@ class Telling:
 
     def __init__(self) -> None:
         self._said = ""
+        self._seen: dict[str, datetime] = {}
 
     def read(self, keys: Keyring) -> None:
         """See `Hearer`."""
@@ -58,7 +61,16 @@ class Telling:
         metrics.KEYRING_UNUSABLE.set(0)
         metrics.KEYRING_INFO.clear()
         metrics.KEYRING_INFO.labels(keys.current).set(1)
+        self._measure(keys)
         logger().info("master keys read", current=keys.current, known=sorted(keys.known))
+
+    def _measure(self, keys: Keyring) -> None:
+        """Have each key's age told at every look. An older key file does not say when a key was made."""
+        now = datetime.now(UTC)
+        self._seen = {name: self._seen.get(name, now) for name in keys.known}
+        metrics.KEY_AGE.clear()
+        for name, seen in self._seen.items():
+            metrics.KEY_AGE.labels(name).set_function(partial(_age, _instant(keys.made.get(name, "")) or seen))
 
     def unusable(self, why: str) -> None:
         """See `Hearer`."""
@@ -73,3 +85,15 @@ class Telling:
         if why != self._said:
             logger().error("data key not unwrapped", why=why)
         self._said = why
+
+
+def _instant(text: str) -> datetime | None:
+    """An instant that stands in the key file; None if it is none."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _age(since: datetime) -> float:
+    return (datetime.now(UTC) - since).total_seconds()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from libs.contracts import codec
-from libs.messaging import topology
+from libs.messaging import intake, topology
 from libs.messaging.errors import MessagingError
 from libs.messaging.publisher import Outgoing
 from libs.mongo.errors import StoreUnavailable
@@ -96,4 +96,5 @@ class Relay:
 
 
 def _outgoing(pending: Pending) -> Outgoing:
-    return Outgoing(topology.EVENTS, pending.type, pending.body, codec.STRUCTURED, message_id=pending.id)
+    seen = {intake.FIRST_SEEN: int(time.time() * 1000)}
+    return Outgoing(topology.EVENTS, pending.type, pending.body, codec.STRUCTURED, seen, message_id=pending.id)

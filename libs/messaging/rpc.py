@@ -16,7 +16,7 @@ from libs.messaging import topology
 from libs.messaging.bodies import JSON, Answer, Question
 from libs.messaging.errors import BusUnavailable, RpcFailed, ServiceUnavailable
 from libs.messaging.link import Link, Wire
-from libs.telemetry import metrics
+from libs.telemetry import metrics, trace, tracing
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
@@ -33,15 +33,17 @@ class Ask:
     def __call__(self, service: str, method: str, *args: Any, deadline: float | None = None, **kwargs: Any) -> Any:
         """The answer, within `deadline` seconds. Raises ServiceUnavailable if none comes in time, RpcFailed if it is an error."""
         seconds = deadline if deadline is not None else self._timeout
-        started, outcome = time.monotonic(), "failed"
-        try:
-            answer = self._ask(f"{service}.{method}", Question(list(args), kwargs), seconds)
-            outcome = "answered"
-        except ServiceUnavailable:
-            outcome = "unavailable"
-            raise
-        finally:
-            metrics.RPC_SECONDS.labels(f"{service}.{method}", outcome).observe(time.monotonic() - started)
+        key, started, outcome = f"{service}.{method}", time.monotonic(), "failed"
+        with tracing.span(f"ask {key}", "client", {"rpc.system": "nameko", "rpc.method": key}) as span:
+            try:
+                answer = self._ask(key, Question(list(args), kwargs), seconds)
+                outcome = "answered"
+            except ServiceUnavailable:
+                outcome = "unavailable"
+                raise
+            finally:
+                metrics.RPC_SECONDS.labels(key, outcome).observe(time.monotonic() - started)
+                span.note({"valet.outcome": outcome})
         return answer
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ class _Session:
             correlation_id=correlation,
             reply_to=REPLY_TO,
             expiration=str(int(seconds * 1000)),  # a question that nobody waits for any more is not worth answering
-            application_headers={},
+            application_headers={trace.HEADER: current} if (current := trace.current()) else {},
         )
         with self._write:
             # Not basic_publish: it reads from the socket first, and the reader is doing that already.

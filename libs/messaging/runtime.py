@@ -20,12 +20,14 @@ from libs.messaging.rpc import Ask
 from libs.messaging.sealer import Sealer
 from libs.mongo.client import Document, connect
 from libs.mongo.maintenance import UNDER_WAY, under_way
-from libs.telemetry import logs
+from libs.telemetry import build, logs, metrics, trace, tracing
 from libs.telemetry.probes import Probes
 from libs.telemetry.serving import TlsServer
 
 _lock = threading.Lock()
 WORKERS = 64
+IN_HAND = "valet_work"
+"""Under which name a nameko worker is told what is in hand (`libs.telemetry.trace`)."""
 
 
 class Runtime:
@@ -37,6 +39,7 @@ class Runtime:
         self.publisher = Publisher(Link(settings, f"{service}.publisher"), settings.publish_timeout)
         self.ask = Ask(Link(settings, f"{service}.questions"), settings.rpc_timeout)
         self.sealer: Sealer | None = None
+        self.masters: MasterKeys | None = None
         self.checks: dict[str, Callable[[], bool]] = {}
         self.queues: dict[str, topology.Queue] = {}
 
@@ -48,6 +51,8 @@ class Runtime:
             if runtime is None:
                 settings = load_or_exit("amqp_url")
                 logs.configure(container.service_name, settings.log_format, settings.log_level)
+                tracing.configure(container.service_name, settings)
+                metrics.BUILD.info(build.described(container.service_name))
                 runtime = container.valet_runtime = cls(container.service_name, settings)
                 # nameko's ten workers are fewer than the batches and questions that one service may have in hand.
                 container._worker_pool.resize(WORKERS)
@@ -55,7 +60,8 @@ class Runtime:
 
     def keyring(self) -> MasterKeys:
         """The service's master keys, which follow their file. Ends the process, with one line, if they cannot be used."""
-        return keys.keyring(self.service, self.settings)
+        self.masters = keys.keyring(self.service, self.settings)
+        return self.masters
 
     def database(self) -> Database[Document]:
         """The service's own database. Ends the process, with one line, while it is being restored. Raises StoreUnavailable."""
@@ -71,6 +77,12 @@ class Runtime:
         consumer = Consumer(Link(self.settings, source.name), source, work, eventlet.spawn, batch=10, in_flight=1)
         self.watch(source.name, lambda: consumer.up)
         return consumer
+
+    def look_at_keys(self) -> None:
+        """Look at the key file for as long as the process runs. While nothing asks for a key, nobody else would tell of damage."""
+        while self.masters is not None:
+            eventlet.sleep(self.settings.keyring_seconds)
+            _ = self.masters.current
 
     def check_keys(self) -> None:
         """A service that is sent requests must be able to seal them: they may have to wait. Raises TypeError."""
@@ -105,6 +117,7 @@ class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
         self.runtime.check_keys()
         self.probes = TlsServer(Probes(self.runtime.checks), settings.probes_listen, settings)
         self.container.spawn_managed_thread(self.probes.serve, identifier="probes")
+        self.looks = eventlet.spawn(self.runtime.look_at_keys)
         if self.runtime.queues:
             self.rescue = self.runtime.rescue()
             self.container.spawn_managed_thread(self.rescue.run, identifier="rescue")
@@ -113,9 +126,14 @@ class Wiring(DependencyProvider):  # type: ignore[misc]  # nameko has no types
     def stop(self) -> None:
         if self.runtime.queues:
             self.rescue.stop(self.runtime.settings.drain_timeout)
+        self.looks.kill()
         self.probes.close()
         self.runtime.close()
+        tracing.close()
         logs.logger().info("stopped")
+
+    def worker_setup(self, worker_ctx: Any) -> None:
+        trace.take(worker_ctx.data.get(IN_HAND))
 
     def get_dependency(self, worker_ctx: Any) -> Any:
         return self.use

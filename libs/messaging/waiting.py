@@ -36,6 +36,8 @@ def put_off(
         return _outgoing(queue, raw, delay, raw.body, raw.content_type or UNKNOWN_TYPE, texts)
     if sealer is None:
         raise NoKeys
+    if isinstance(item, Incoming) and item.traceparent:
+        texts[intake.TRACE] = item.traceparent  # the next try belongs to the same trace
     # Plain JSON writes a stranger's every text, lone surrogates included, and in one line.
     head = json.dumps({"content_type": raw.content_type, "headers": texts, "user": raw.user}).encode()
     sealed = sealer.seal(head + b"\n" + raw.body, _use(queue.name))

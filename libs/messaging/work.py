@@ -10,6 +10,7 @@ from libs.crypto.errors import KeyringError
 from libs.messaging import dead, intake, topology, waiting
 from libs.messaging.delivery import Done, Handler, Incoming, Malformed, Outcome, Poison, Refuse, Retry
 from libs.messaging.errors import BusUnavailable
+from libs.messaging.inhand import Hand, Item, named
 from libs.messaging.intake import Raw, Unfit
 from libs.messaging.publisher import Outgoing, Publisher
 from libs.messaging.retry import PATIENT, RetryPolicy
@@ -18,7 +19,6 @@ from libs.messaging.session import Settled
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 
-Item = Incoming[Event | Malformed]
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds, between tries to put off what the bus does not confirm
 
 
@@ -67,7 +67,11 @@ class Worker:
         # In binary mode the identity stands in the headers: the same body can be two events.
         keys = {raw.tag: _key(read[raw.tag], raw) for raw in batch}
         distinct = {keys[raw.tag]: item for raw in batch if isinstance(item := read[raw.tag], Incoming)}
-        answers = dict(zip(distinct, self._answers(list(distinct.values())), strict=True))
+        hand = Hand(self._queue, list(distinct.values()))
+        with hand.taken():
+            outcomes = self._answers(hand.items)
+        hand.over(outcomes)
+        answers = dict(zip(distinct, outcomes, strict=True))
         return {raw.tag: _fate(read[raw.tag], answers.get(keys[raw.tag])) for raw in batch}
 
     def _read(self, raw: Raw) -> Item | Unfit:
@@ -126,14 +130,7 @@ class Worker:
 def note_letter(queue: topology.Queue, item: Item | Unfit, reason: Reason) -> None:
     """Count and log a dead letter."""
     metrics.DEAD_LETTERS.labels(queue.name, reason.value).inc()
-    logger().warning(
-        "dead letter",
-        queue=queue.name,
-        reason=reason.value,
-        event_id=item.id,
-        source=item.source,
-        type=item.type,
-    )
+    logger().warning("dead letter", **named(queue, item), reason=reason.value)
 
 
 def sent_in_the_end(

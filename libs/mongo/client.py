@@ -9,6 +9,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from libs.config.settings import Settings, SettingsError
+from libs.mongo.timing import CommandTimes
 
 Document = dict[str, Any]
 
@@ -26,6 +27,7 @@ def connect(settings: Settings, service: str) -> Database[Document]:
         serverSelectionTimeoutMS=int(settings.store_timeout * 1000),
         retryWrites=True,
         tlsCAFile=str(settings.ca_bundle) if settings.ca_bundle else None,
+        event_listeners=[CommandTimes()],
     )
     return client.get_database(
         urlsplit(url).path.strip("/") or f"valet_{service.replace('-', '_')}",

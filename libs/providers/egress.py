@@ -21,7 +21,10 @@ from libs.contracts.events import Provider
 from libs.providers.allowlist import RULES, Rule
 from libs.providers.answers import Answer
 from libs.providers.errors import EgressRefused, Unreachable
+from libs.providers.metering import count_limits
+from libs.providers.switches import Switches
 from libs.providers.transport import new_session, until
+from libs.telemetry import tracing
 from libs.telemetry.metrics import EGRESS_REFUSED, PROVIDER_REQUESTS, PROVIDER_SECONDS
 
 LARGEST_ANSWER = 2 * 1024 * 1024
@@ -47,8 +50,11 @@ PLAIN_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "U
 class Door:
     """Sends what the allow-list knows. One instance serves all threads or greenlets of a process."""
 
-    def __init__(self, settings: Settings, session: requests.Session | None = None) -> None:
+    def __init__(
+        self, settings: Settings, session: requests.Session | None = None, switches: Switches | None = None
+    ) -> None:
         self._settings = settings
+        self._switches = switches or Switches()
         self._session = session or new_session(str(settings.ca_bundle) if settings.ca_bundle else None)
 
     def ask(
@@ -63,7 +69,8 @@ class Door:
     ) -> Answer:
         """Ask with an access token and, where the operation has one, a JSON body; the method is the rule's.
 
-        Raises EgressRefused, or Unreachable if no whole answer came within the provider time-out. Any status is an answer.
+        Raises SwitchedOff, EgressRefused, or Unreachable if no whole answer came within the provider time-out. Any status is an
+        answer.
         """
         rule = self._rule(provider, operation)
         headers = {"Authorization": f"Bearer {token}", **{k.title(): _literal(v) for k, v in rule.headers.items()}}
@@ -75,24 +82,34 @@ class Door:
 
     def send(self, provider: Provider, operation: str, request: requests.PreparedRequest) -> Answer:
         """Send a prepared request (that is how the OAuth libraries come through). Raises like `ask`."""
+        self._switches.check(provider)
         request.headers.update(PLAIN_HEADERS)
         why = self._fault(self._rule(provider, operation), request)
         if why:
             raise self._refusal(provider, operation, why)
-        began = time.monotonic()
-        outcome = "failed"
-        try:
-            answer = self._exchange(request, began + self._settings.provider_timeout)
-            outcome = f"{answer.status // 100}xx"
-        except Unreachable as error:
-            outcome = error.label
-            raise
-        finally:
-            PROVIDER_REQUESTS.labels(provider, operation, outcome).inc()
-            PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - began)
+        answer = self._measured(provider, operation, request)
         if answer.status in REDIRECTS:
             EGRESS_REFUSED.labels(provider, operation).inc()
             raise Unreachable("redirected")
+        return answer
+
+    def _measured(self, provider: Provider, operation: str, request: requests.PreparedRequest) -> Answer:
+        """Send it, and measure that. The provider is not told of the trace: it has no use for it, and it would link requests."""
+        began, outcome = time.monotonic(), "failed"
+        labels = {"valet.provider": provider, "valet.operation": operation}
+        with tracing.span(f"{provider} {operation}", "client", labels) as span:
+            try:
+                answer = self._exchange(request, began + self._settings.provider_timeout)
+                outcome = f"{answer.status // 100}xx"
+                count_limits(provider, operation, answer)
+                span.note({"http.response.status_code": answer.status})
+            except Unreachable as error:
+                outcome = error.label
+                raise
+            finally:
+                PROVIDER_REQUESTS.labels(provider, operation, outcome).inc()
+                PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - began)
+                span.note({"valet.outcome": outcome})
         return answer
 
     def close(self) -> None:

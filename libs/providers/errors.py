@@ -3,7 +3,8 @@
 ProviderError
 ├── TryLater            passing: try again, not before `retry_after` seconds
 │   ├── Unreachable     no connection, time-out, 5xx, an answer that cannot be read
-│   └── RateLimited     429, or 403 with a rate reason
+│   ├── RateLimited     429, or 403 with a rate reason
+│   └── SwitchedOff     an operator has switched the provider off: nothing left the house
 ├── Unauthorized        the access token is not (or no longer) good: ask auth for another
 ├── GrantDead           the host must connect again
 ├── Refused             the provider will not do this, trying again changes nothing
@@ -44,6 +45,15 @@ class RateLimited(TryLater):
     """Too many requests."""
 
     reason = Reason.RATE_LIMITED
+
+
+class SwitchedOff(TryLater):
+    """An operator has switched the provider off."""
+
+    reason = Reason.PROVIDER_SWITCHED_OFF
+
+    def __init__(self) -> None:
+        super().__init__(Reason.PROVIDER_SWITCHED_OFF.value)
 
 
 class Unauthorized(ProviderError):

@@ -9,6 +9,8 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from libs.telemetry import metrics, trace
+
 OURS = "valet"
 QUIET = (
     "nameko",
@@ -20,9 +22,13 @@ QUIET = (
     "urllib3",
     "requests",
     "pymongo",
+    "opentelemetry",
     "eventlet.wsgi",
     "werkzeug",
 )
+
+
+LINES = {level: metrics.LOG_LINES.labels(level) for level in ("debug", "info", "warning", "error", "critical")}
 
 
 def configure(service: str, form: str, level: str, stream: TextIO | None = None) -> None:
@@ -38,6 +44,8 @@ def configure(service: str, form: str, level: str, stream: TextIO | None = None)
         processors=[
             _named(service),
             structlog.processors.add_log_level,
+            _counted,
+            _traced,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _failure,
             renderer,
@@ -63,11 +71,31 @@ def logger() -> Any:
     return structlog.get_logger(OURS)
 
 
+def step(what: str, booking: str, traceparent: str | None = None, **said: Any) -> None:
+    """What has just happened to a booking. It is told in the line of the event that it follows from, or in one of its own."""
+    line = {"step": what, "booking": booking, **said}
+    if not trace.noted({name: value for name, value in line.items() if value is not None}, booking, traceparent):
+        logger().info(what, booking=booking, trace=trace.id_of(traceparent), **said)
+
+
 def _named(service: str) -> Any:
     def name(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {"service": service, **line}
 
     return name
+
+
+def _counted(_: Any, level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    LINES[level].inc()
+    return line
+
+
+def _traced(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if line.get("trace") is None:
+        line.pop("trace", None)
+        if (found := trace.trace_of(line.get("booking"))) is not None:
+            line["trace"] = found
+    return line
 
 
 def _failure(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

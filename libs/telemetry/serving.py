@@ -2,7 +2,6 @@
 
 import io
 import re
-import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from http import HTTPStatus
@@ -12,6 +11,7 @@ import eventlet
 import eventlet.wsgi
 
 from libs.config.settings import Settings
+from libs.telemetry.certificate import LOOK, Certificate
 from libs.telemetry.logs import logger
 
 MOST_CONNECTIONS: Final = 200
@@ -95,13 +95,14 @@ class TlsServer:
     def __init__(self, app: App, address: str, settings: Settings) -> None:
         self._app = app
         self._address = address
-        self._settings = settings
-        self._socket = listen(address, settings)
+        self._certificate = certificate_of(settings)
+        self._socket = listen(address, self._certificate)
         self.up = True
         self._wanted = True
 
     def serve(self) -> None:
         """Answer until closed. Trouble with accepting (no file handles left, say) is waited out, and then begun anew."""
+        renewing = eventlet.spawn(self._renew)
         while self._wanted:
             try:
                 self._serve()
@@ -111,6 +112,7 @@ class TlsServer:
             eventlet.sleep(0.5)
             if self._wanted:
                 self._listen_again()
+        renewing.kill()
 
     def close(self) -> None:
         """Stop listening."""
@@ -120,8 +122,13 @@ class TlsServer:
 
     def _listen_again(self) -> None:
         with suppress(OSError):
-            self._socket = listen(self._address, self._settings)
+            self._socket = listen(self._address, self._certificate)
             self.up = True
+
+    def _renew(self) -> None:
+        while self._certificate is not None:
+            eventlet.sleep(LOOK)
+            self._certificate.refresh()
 
     def _serve(self) -> None:
         eventlet.wsgi.server(
@@ -141,14 +148,18 @@ def _in_time() -> Any:
     return eventlet.Timeout(SLOWEST, TimeoutError())
 
 
-def listen(address: str, settings: Settings) -> Any:
-    """A listening socket at host:port; over TLS (1.2 or newer) where the process has a certificate."""
+def certificate_of(settings: Settings) -> Certificate | None:
+    """The process's certificate, if it has one."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Certificate(settings.tls_cert, settings.tls_key)
+
+
+def listen(address: str, certificate: Certificate | None) -> Any:
+    """A listening socket at host:port; over TLS where there is a certificate."""
     host, _, port = address.rpartition(":")
     plain = eventlet.listen((host, int(port)), reuse_port=False)
-    if settings.tls_cert is None or settings.tls_key is None:
+    if certificate is None:
         return plain
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
     # The handshake waits for the first read, so that a silent client does not hold up the others.
-    return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+    return certificate.context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)

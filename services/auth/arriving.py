@@ -7,7 +7,7 @@ from libs.providers.errors import GrantDead, ProviderError
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.auth import domain
-from services.auth.connecting import unavailable
+from services.auth.connecting import refuse_off, unavailable
 from services.auth.desk import Desk
 from services.auth.domain import MOST_CONNECTIONS, Connection, Flow, State, Tokens
 from services.auth.endings import Ended, Ending
@@ -37,6 +37,7 @@ def _arrive(provider: Provider, params: Params, browser: str | None, desk: Desk)
     except Suspicious:
         raise Ended(Ending.STATE_WRONG) from None
     _agreed(provider, params)
+    refuse_off(provider, desk)
     if desk.store.link(flow.link) is None:
         raise Ended(Ending.LINK_OVER)
     grant = _grant(flow, state, params, desk)

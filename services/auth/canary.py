@@ -54,7 +54,8 @@ class Canary:
         now = self._desk.clock()
         alive = self._alive_at(now)
         most = min(MOST, math.ceil(alive * CATCH_UP * TICK / self._every.total_seconds()))
-        awake = [provider for provider in PROVIDERS if self._rests.get(provider, now) <= now]
+        off = self._desk.switchboard.off()
+        awake = [name for name in PROVIDERS if name not in off and self._rests.get(name, now) <= now]
         if not (most and awake):
             return 0
         return self._ask(self._desk.store.unproved(awake, now - self._every, now - 2 * self._pause, most), now)

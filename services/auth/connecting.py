@@ -27,6 +27,7 @@ def depart(token: str, provider: str, browser: str | None, desk: Desk) -> Depart
     chosen = next((name for name in offered(link) if name == provider), None)
     if chosen is None:
         raise Ended(Ending.LINK_WRONG)
+    refuse_off(chosen, desk)
     state, cookie = domain.new_secret(), browser or domain.new_secret()
     try:
         start = desk.oauth[chosen].begin(state)
@@ -42,6 +43,12 @@ def depart(token: str, provider: str, browser: str | None, desk: Desk) -> Depart
 def offered(link: Link) -> tuple[Provider, ...]:
     """The providers a link lets its host choose from."""
     return PROVIDERS if link.provider is None else (link.provider,)
+
+
+def refuse_off(provider: Provider, desk: Desk) -> None:
+    """Raises Ended if an operator has switched the provider off."""
+    if provider in desk.switchboard.off():
+        raise Ended(Ending.SWITCHED_OFF)
 
 
 def unavailable(provider: Provider, error: ProviderError) -> Ended:

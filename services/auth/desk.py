@@ -11,6 +11,7 @@ from libs.providers.port import Calendar
 from services.auth.oauth import OAuth
 from services.auth.safe import Safe
 from services.auth.store import AuthStore
+from services.auth.switching import Switchboard
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,7 +33,8 @@ class Desk:
     """Ports, keys and limits.
 
     `relay` empties the connections' outboxes, `host_relay` the hosts'. `refreshing` and `calendars` have time-outs that fit
-    into an answer. `link_seconds` is how long a link lives, `patience` how long to wait for a refresh.
+    into an answer. `switchboard` knows which providers an operator has switched off. `link_seconds` is how long a link lives,
+    `patience` how long to wait for a refresh.
     """
 
     store: AuthStore
@@ -42,6 +44,7 @@ class Desk:
     oauth: Mapping[Provider, OAuth]
     refreshing: Mapping[Provider, OAuth]
     calendars: Mapping[Provider, Calendar]
+    switchboard: Switchboard
     public_url: str
     link_key: bytes = field(repr=False)
     account_key: bytes = field(repr=False)

@@ -14,6 +14,7 @@ class Ending(StrEnum):
     OWNED_BY_ANOTHER = "owned-by-another"
     TOO_MANY = "too-many"
     UNTRUSTED = "untrusted"
+    SWITCHED_OFF = "switched-off"
     UNAVAILABLE = "unavailable"
 
 

@@ -15,6 +15,8 @@ def connect_link(host: object, provider: object, desk: Desk) -> dict[str, Any]:
     """Invite a host: a signed link that works once, until `expires_at` (RFC 3339). Raises BadQuestion, StoreUnavailable."""
     known = checked(host, HostId, HOST)
     wanted = checked(provider, Provider | None, "provider: google, microsoft or nothing")
+    if wanted is not None and wanted in desk.switchboard.off():
+        raise BadQuestion(f"provider: one that is not switched off; {wanted} is, by an operator: see `valet provider`")
     desk.store.invite(known, desk.clock())
     return _made("connect", known, wanted, desk)
 

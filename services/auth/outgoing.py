@@ -11,6 +11,8 @@ from libs.contracts.events import (
     ConnectionFact,
     Event,
     HostCalendarsChanged,
+    Provider,
+    ProviderSwitched,
 )
 from libs.contracts.reasons import Reason
 from libs.mongo.outbox import Pending
@@ -42,6 +44,11 @@ def note_of(connection: Connection, reason: Reason, *more: Pending) -> Note:
 def calendars_changed(host: str, cause: str, at: datetime) -> Pending:
     """`host-calendars-changed`; `cause` names what changed them, with its version."""
     return _pending(HostCalendarsChanged(host=host), cause, host, at)
+
+
+def provider_switched(provider: Provider, on: bool, version: int, at: datetime) -> Pending:
+    """`provider-switched`; `version` is that of the switch."""
+    return _pending(ProviderSwitched(provider=provider, on=on), f"{provider}.{version}", provider, at)
 
 
 def _fact_of(connection: Connection, reason: Reason) -> Pending:

@@ -33,6 +33,7 @@ STATUS: Final[Mapping[Ending, int]] = {
     Ending.OWNED_BY_ANOTHER: 409,
     Ending.TOO_MANY: 409,
     Ending.UNTRUSTED: 400,
+    Ending.SWITCHED_OFF: 503,
     Ending.UNAVAILABLE: 503,
 }
 BRANDS: Final = {"google": "Google Calendar", "microsoft": "Office 365"}
@@ -102,7 +103,12 @@ class Pages:
 
     def _invitation(self, _: Request, token: str) -> Response:
         link = open_link(token, "connect", self._desk)
-        return self._page("connect.html", 200, host=link.host, token=token, choices=connecting.offered(link))
+        offered, off = connecting.offered(link), self._desk.switchboard.off()
+        choices = [provider for provider in offered if provider not in off]
+        if not choices:
+            raise Ended(Ending.SWITCHED_OFF)
+        resting = [provider for provider in offered if provider in off]
+        return self._page("connect.html", 200, host=link.host, token=token, choices=choices, resting=resting)
 
     def _depart(self, request: Request, token: str, provider: str) -> Response:
         same_site(request, self._desk.public_url)

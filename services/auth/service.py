@@ -8,7 +8,7 @@ from typing import Any
 from libs.crypto.rotation import Most
 from libs.messaging.entrypoints import answers, every
 from libs.mongo.errors import StoreUnavailable
-from services.auth import handlers
+from services.auth import handlers, switching
 from services.auth.canary import TICK
 from services.auth.disconnecting import resume
 from services.auth.wiring import AuthWiring, Use
@@ -33,6 +33,14 @@ class AuthService:
         return handlers.hosts(self.use.desk)
 
     @answers(handlers.BadQuestion)
+    def list_hosts(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return handlers.list_hosts(asked, self.use.desk)
+
+    @answers()
+    def connections(self) -> list[dict[str, Any]]:
+        return handlers.connections(self.use.desk)
+
+    @answers(handlers.BadQuestion)
     def history(self, host: str) -> dict[str, list[dict[str, Any]]]:
         return handlers.history(host, self.use.desk)
 
@@ -52,6 +60,14 @@ class AuthService:
     def disconnect_link(self, host: str) -> dict[str, Any]:
         return handlers.disconnect_link(host, self.use.desk)
 
+    @answers()
+    def providers(self) -> list[dict[str, Any]]:
+        return handlers.providers(self.use.desk.switchboard)
+
+    @answers(handlers.BadQuestion)
+    def switch_provider(self, provider: str, on: bool, why: str | None = None) -> dict[str, Any]:
+        return handlers.switch_provider(provider, on, why, self.use.desk.switchboard)
+
     @answers(StoreUnavailable)
     def keys(self) -> dict[str, Any]:
         return self.use.rotation.status()
@@ -63,6 +79,10 @@ class AuthService:
     @every(seconds=TICK)
     def prove_grants(self) -> None:
         self.use.canary.tick()
+
+    @every(seconds=1)
+    def learn_switches(self) -> None:
+        switching.learn(self.use.desk.switchboard)
 
     @every(seconds=5)
     def finish_disconnecting(self) -> None:

@@ -20,7 +20,9 @@ from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
 from libs.providers.egress import Door
+from libs.providers.switches import Switches
 from libs.telemetry.serving import TlsServer
+from libs.telemetry.trace import along
 from services.auth.canary import Canary
 from services.auth.desk import Desk
 from services.auth.google import GoogleOAuth
@@ -29,6 +31,8 @@ from services.auth.oauth import OAuth
 from services.auth.pages import Pages
 from services.auth.safe import Safe
 from services.auth.store import MongoAuthStore
+from services.auth.switches import MongoSwitchBook
+from services.auth.switching import Switchboard
 
 SIDE_BY_SIDE = 20
 """Refreshes at once per process."""
@@ -75,11 +79,14 @@ class AuthWiring(Wiring):
         rotation = keys.rotation(masters, key_store)
         store = MongoAuthStore(database)
         store.ensure_indexes()
-        outboxes = MongoOutbox(store.documents), MongoOutbox(store.hosts)
+        book = MongoSwitchBook(database)
+        outboxes = MongoOutbox(store.documents), MongoOutbox(store.hosts), MongoOutbox(book.documents)
         for outbox in outboxes:
             outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
-        relay, host_relay = (Relay(outbox, runtime.publisher) for outbox in outboxes)
+        relay, host_relay, switch_relay = relays = tuple(Relay(outbox, runtime.publisher) for outbox in outboxes)
+        board = Switchboard(book, switch_relay, clock.now, Switches())
+        board.standing()  # before anything can leave
         patience = settings.rpc_timeout * SHARE_OF_ANSWER
         hasty = settings.model_copy(update={"provider_timeout": min(settings.provider_timeout, patience)})
         desk = Desk(
@@ -87,9 +94,10 @@ class AuthWiring(Wiring):
             relay=relay,
             host_relay=host_relay,
             safe=Safe(Vault(masters, key_store)),
-            oauth=_providers(settings),
-            refreshing=_providers(hasty),
-            calendars=calendars(hasty),
+            oauth=_providers(settings, board.known),
+            refreshing=_providers(hasty, board.known),
+            calendars=calendars(hasty, switches=board.known),
+            switchboard=board,
             public_url=settings.public_url or "",
             link_key=masters.derive("host-link"),
             account_key=masters.derive("account-index"),
@@ -102,7 +110,7 @@ class AuthWiring(Wiring):
         pages = Pages(desk, settings, lambda: runtime.ask("booking", "public_keys"))
         self.server = TlsServer(pages, settings.pages_listen, settings)
         runtime.watch("pages", lambda: self.server.up)
-        return Use(desk, (relay, host_relay), Canary(desk, settings.canary_seconds), rotation, settings)
+        return Use(desk, relays, Canary(desk, settings.canary_seconds), rotation, settings)
 
     def start(self) -> None:
         super().start()
@@ -115,10 +123,10 @@ class AuthWiring(Wiring):
 
 def side_by_side(work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
     """Do the same for each, in greenlets. A pool for each call, so that one slow provider holds up nobody else."""
-    results: Iterable[R] = GreenPool(SIDE_BY_SIDE).imap(work, items) if items else []
+    results: Iterable[R] = along(GreenPool(SIDE_BY_SIDE).imap)(work, items) if items else []
     return results
 
 
-def _providers(settings: Settings) -> Mapping[Provider, OAuth]:
-    door = Door(settings)
+def _providers(settings: Settings, switches: Switches) -> Mapping[Provider, OAuth]:
+    door = Door(settings, switches=switches)
     return {"google": GoogleOAuth(door, settings), "microsoft": MicrosoftOAuth(door, settings)}

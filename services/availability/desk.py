@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from libs.contracts.reasons import Reason
 from libs.messaging.grants import Grants
+from libs.messaging.switched import Looks
 from libs.mongo.outbox import Sends
 from services.availability.agenda import Agenda
 from services.availability.reading import Reader
@@ -52,13 +53,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`hold` is how long a booking is held for us; `relay` empties the outbox of answers, `rules_relay` that of rules.
+    """`switches` keeps in step with what an operator has switched off. `hold` is how long a booking is held for us; `relay` empties
+    the outbox of answers, `rules_relay` that of rules.
 
     `answer_within` is the seconds that an answer about slots may take: whoever asks must not be left to time out.
     """
 
     grants: Grants
     reader: Reader
+    switches: Looks
     answers: AnswerBook
     rules: RuleBook
     agenda: Agenda

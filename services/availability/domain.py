@@ -29,7 +29,7 @@ class Window(Slot, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the calendars say of a hold: free (no reason), or not; None as verdict means it is not known."""
+    """What the calendars say of a hold: free (no reason), or not."""
 
     reason: Reason | None = None
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from libs.contracts.events import BookingHeld, ConnectionFact, Event, HostCalendarsChanged
+from libs.contracts.events import BookingHeld, ConnectionFact, Event, HostCalendarsChanged, ProviderSwitched
 from libs.contracts.questions import HostRules, StandingRules
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
 from libs.messaging.grants import AuthUnavailable
 from libs.mongo.errors import StoreUnavailable
-from libs.telemetry.logs import logger
+from libs.telemetry import logs
 from services.availability.desk import NOT_CONNECTED, Desk
 from services.availability.domain import Verdict, Window, judge
 from services.availability.free import reach
@@ -21,8 +21,9 @@ from services.availability.standing import news_of
 PATIENCE = 0.7
 """The share of a hold's time after which an unreadable calendar is answered with a refusal rather than another try."""
 
-UNREADABLE = Retry(Reason.CALENDAR_UNREADABLE)
 Hold = Incoming[BookingHeld]
+Found = Verdict | Reason
+"""What is known of a hold, or why that is not known yet."""
 
 
 def check_holds(batch: Sequence[Hold], desk: Desk) -> Sequence[Outcome]:
@@ -32,9 +33,10 @@ def check_holds(batch: Sequence[Hold], desk: Desk) -> Sequence[Outcome]:
         rules = desk.rules.get({item.data.host for item in batch})
         for verdicts in _verdicts(batch, rules, desk):
             now = desk.clock()
-            answers = {at: v or _out_of_patience(batch[at], desk.hold, now) for at, v in verdicts.items()}
-            _answer([(batch[at], verdict) for at, verdict in answers.items() if verdict], desk)
-            outcomes |= {at: DONE if answer else UNREADABLE for at, answer in answers.items()}
+            answers = {at: _out_of_patience(batch[at], v, desk.hold, now) for at, v in verdicts.items()}
+            told = {at: answer for at, answer in answers.items() if isinstance(answer, Verdict)}
+            _answer([(batch[at], verdict) for at, verdict in told.items()], desk)
+            outcomes |= {at: Retry(a) if isinstance(a, Reason) else DONE for at, a in answers.items()}
     except StoreUnavailable:
         return [outcomes.get(at, Retry(Reason.STORE_UNAVAILABLE)) for at in range(len(batch))]
     return [outcomes[at] for at in range(len(batch))]
@@ -49,24 +51,29 @@ def note_bookings(batch: Sequence[Incoming[Event]], desk: Desk) -> Sequence[Outc
     return [DONE] * len(batch)
 
 
-def forget_access(batch: Sequence[Incoming[ConnectionFact | HostCalendarsChanged]], desk: Desk) -> Sequence[Outcome]:
-    """A host's connection or choice of calendars changed: what is remembered of both is no longer good."""
+def forget_access(
+    batch: Sequence[Incoming[ConnectionFact | HostCalendarsChanged | ProviderSwitched]], desk: Desk
+) -> Sequence[Outcome]:
+    """A host's connection or choice of calendars changed: what is remembered of both is no longer good. Or a provider was
+    switched: how it stands is asked at once; each replica asks every now and then anyway."""
+    if any(isinstance(item.data, ProviderSwitched) for item in batch):
+        desk.switches.look()
     for item in batch:
-        desk.grants.forget(item.data.host)
-        desk.reader.forget(item.data.host)
+        if not isinstance(item.data, ProviderSwitched):
+            desk.grants.forget(item.data.host)
+            desk.reader.forget(item.data.host)
     return [DONE] * len(batch)
 
 
-def _verdicts(
-    batch: Sequence[Hold], rules: Mapping[str, StandingRules], desk: Desk
-) -> Iterator[dict[int, Verdict | None]]:
-    """What rules and calendars say of each hold, by its place; None where that is not known. Only what the rules allow is
+def _verdicts(batch: Sequence[Hold], rules: Mapping[str, StandingRules], desk: Desk) -> Iterator[dict[int, Found]]:
+    """What rules and calendars say of each hold, by its place. Only what the rules allow is
     looked up, and a calendar that is slow to answer keeps no other waiting."""
     reasons = [_breach(item, rules[item.data.host].rules) for item in batch]
     try:
         access = desk.grants.of(item.data.host for item in batch)
     except AuthUnavailable:
-        yield {at: Verdict(reason) if reason else None for at, reason in enumerate(reasons)}
+        unknown = Reason.CALENDAR_UNREADABLE
+        yield {at: Verdict(reason) if reason else unknown for at, reason in enumerate(reasons)}
         return
     known = [
         NOT_CONNECTED.get(access[item.data.host].state, reason) for item, reason in zip(batch, reasons, strict=True)
@@ -86,9 +93,9 @@ def _breach(item: Hold, rules: HostRules) -> Reason | None:
     return fault(rules, _span(item.data), item.time or item.first_seen)
 
 
-def _judged(held: BookingHeld, rules: HostRules, reading: Reading) -> Verdict | None:
+def _judged(held: BookingHeld, rules: HostRules, reading: Reading) -> Found:
     """A booking that moves has an entry at the time it has now: that is not the host being busy."""
-    return judge(reach(rules, _span(held)), reading.busy(_own(held))) if reading.complete else None
+    return judge(reach(rules, _span(held)), reading.busy(_own(held))) if reading.complete else reading.trouble
 
 
 def _question(held: BookingHeld, rules: Mapping[str, StandingRules]) -> Asked:
@@ -104,9 +111,11 @@ def _own(held: BookingHeld) -> list[Window]:
     return [Window(held.moves.start.astimezone(UTC), held.moves.end.astimezone(UTC))] if held.moves else []
 
 
-def _out_of_patience(item: Hold, hold: timedelta, now: datetime) -> Verdict | None:
+def _out_of_patience(item: Hold, found: Found, hold: timedelta, now: datetime) -> Found:
+    """What is not known for long enough is refused for that."""
     since = item.time or item.first_seen
-    return Verdict(Reason.CALENDAR_UNREADABLE) if now - since >= hold * PATIENCE else None
+    late = isinstance(found, Reason) and now - since >= hold * PATIENCE
+    return Verdict(found) if isinstance(found, Reason) and late else found
 
 
 def _answer(answered: Sequence[tuple[Hold, Verdict]], desk: Desk) -> None:
@@ -119,4 +128,4 @@ def _answer(answered: Sequence[tuple[Hold, Verdict]], desk: Desk) -> None:
     for (item, _), answer in zip(answered, standing, strict=True):
         if answer.reason == Reason.HOST_BUSY:
             desk.reader.forget(item.data.host)  # what offered this time is out of date
-        logger().info(answer.event.type, booking=item.data.booking, host=item.data.host, reason=answer.reason)
+        logs.step(answer.event.type, item.data.booking, item.traceparent, host=item.data.host, reason=answer.reason)

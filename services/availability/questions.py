@@ -156,7 +156,7 @@ def _to_read(host: str, known: _Known, ask: Wanted, question: free.Question) -> 
 
 def _offer(host: str, known: _Known, ask: Wanted, question: free.Question, reading: Reading) -> Offer:
     if not reading.complete:
-        return Offer(Reason.CALENDAR_UNREADABLE, 0, tuple(reading.evidence), reading.age)
+        return Offer(reading.trouble, 0, tuple(reading.evidence), reading.age)
     rules, now = known.rules[host].rules, question.now
     others = [booking for booking in known.bookings[host] if booking.booking != ask.moving]
     taken = [free.reach(rules, span) for booking in others for span in booking.spans(now)]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, CalendarEvidence, HostAccess
+from libs.contracts.reasons import Reason
 from libs.messaging.grants import Grants
 from libs.providers.errors import ProviderError, Unauthorized
 from libs.providers.port import Busy, Calendar, Interval, Unreadable
@@ -54,6 +55,13 @@ class Reading:
     def complete(self) -> bool:
         """Whether there was something to read and all of it was read."""
         return bool(self.results) and all(isinstance(result, Busy) for _, result in self.results)
+
+    @property
+    def trouble(self) -> Reason:
+        """Why it is not complete."""
+        off = Reason.PROVIDER_SWITCHED_OFF
+        told = any(isinstance(result, Unreadable) and result.why == off for _, result in self.results)
+        return off if told else Reason.CALENDAR_UNREADABLE
 
     @property
     def evidence(self) -> list[CalendarEvidence]:
@@ -163,7 +171,7 @@ class Reader:
         results, began = [], self._clock()
         for calendar in _checked(access):
             look = next((look for look in looks.get(calendar.connection, ()) if look.window.covers(window)), None)
-            missing = Unreadable("not-answered" if calendar.token else "no-access")
+            missing = Unreadable("not-answered" if calendar.token else _without_token(calendar))
             results.append((calendar, look.results.get(calendar.calendar, missing) if look else missing))
             began = min(began, look.began if look else began)
         return Reading(tuple(results), self._clock() - began)
@@ -221,10 +229,14 @@ def _inquiries(host: str, access: HostAccess, windows: Sequence[Window], fresh: 
         calendars, spans = tuple(group), tuple(dict.fromkeys(windows))
         first = calendars[0]
         if first.token is None:
-            metrics.CALENDARS_UNREADABLE.labels(first.provider, "no-access").inc(len(calendars))
+            metrics.CALENDARS_UNREADABLE.labels(first.provider, _without_token(first)).inc(len(calendars))
             continue
         made.append(Inquiry(host, connection, first.provider, first.token, calendars, spans, () if fresh else spans))
     return made
+
+
+def _without_token(calendar: CalendarAccess) -> str:
+    return Reason.PROVIDER_SWITCHED_OFF.value if calendar.switched_off else "no-access"
 
 
 def _none_of(inquiry: Inquiry, why: str) -> Mapping[str, Busy | Unreadable]:

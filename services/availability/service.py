@@ -8,6 +8,7 @@ from libs.contracts.questions import Slots, StandingRules, TeamSlots
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.retry import QUICK
+from libs.messaging.switched import EVERY
 from services.availability import handlers, hostrules, questions
 from services.availability.desk import BadQuestion, NotNow
 from services.availability.questions import Mode, wanted
@@ -35,7 +36,13 @@ class AvailabilityService:
     def note_bookings(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.note_bookings(batch, self.use.desk)
 
-    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected", "host-calendars-changed")
+    @consumes(
+        "calendar-connected",
+        "calendar-reconnect-needed",
+        "calendar-disconnected",
+        "host-calendars-changed",
+        "provider-switched",
+    )
     def forget_access(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.forget_access(batch, self.use.desk)
 
@@ -60,6 +67,10 @@ class AvailabilityService:
     @answers(BadQuestion, NotNow)
     def set_host_rules(self, host: HostId, rules: dict[str, Any]) -> StandingRules:
         return hostrules.set_host_rules(host, rules, self.use.desk)
+
+    @every(seconds=EVERY)
+    def learn_switches(self) -> None:
+        self.use.desk.switches.look()
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:

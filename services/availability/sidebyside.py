@@ -8,6 +8,8 @@ import eventlet
 from eventlet import GreenPool, Timeout
 from eventlet.queue import Empty, Queue
 
+from libs.telemetry import trace
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -26,8 +28,11 @@ class SideBySide:
         """The answers that come within so many seconds; None for the others, which are asked on to their end all the same."""
         answers: list[A | None] = [None] * len(questions)
 
+        mine = trace.held()
+
         def put(at: int, question: Q) -> None:
-            answers[at] = ask(question)
+            with trace.taken(mine):
+                answers[at] = ask(question)
 
         with Timeout(within, False):
             for asked in [self._hurried.spawn(put, at, question) for at, question in enumerate(questions)]:
@@ -38,9 +43,13 @@ class SideBySide:
         """Every answer, by the place of its question, as they come: the slow ones do not keep the others waiting."""
         landed: Queue = Queue()
 
+        mine = trace.held()
+
         def put(at: int, question: Q) -> None:
             try:
-                landed.put((at, ask(question), None))
+                with trace.taken(mine):
+                    answer = ask(question)
+                landed.put((at, answer, None))
             except Exception as error:  # noqa: BLE001 - raised again below, where somebody waits for it
                 landed.put((at, None, error))
 

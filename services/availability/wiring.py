@@ -12,9 +12,11 @@ from libs.config.settings import Settings
 from libs.messaging.grants import CachedGrants
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
+from libs.messaging.switched import Learner
 from libs.mongo.client import Document, answers
 from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
+from libs.providers.switches import Switches
 from services.availability.agenda import MongoAgenda
 from services.availability.desk import Desk, Limits
 from services.availability.reading import Reader
@@ -54,10 +56,13 @@ class AvailabilityWiring(Wiring):
         grants = CachedGrants(runtime.ask)
         snapshots = Snapshots(settings.snapshot_seconds, time.monotonic)
         together = SideBySide(SIDE_BY_SIDE)
-        reader = Reader(calendars(settings), grants, together, snapshots, settings.provider_timeout)
+        switches = Switches()
+        adapters = calendars(settings, switches=switches)
+        reader = Reader(adapters, grants, together, snapshots, settings.provider_timeout)
         desk = Desk(
             grants=grants,
             reader=reader,
+            switches=Learner(runtime.ask, switches.learn, grants.clear),
             answers=book,
             rules=MongoRuleBook(database),
             agenda=agenda,

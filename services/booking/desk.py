@@ -8,8 +8,7 @@ from libs.contracts.reasons import Reason
 from libs.crypto.digests import Digests
 from libs.messaging.delivery import Retry
 from libs.mongo.outbox import Sends
-from libs.telemetry import metrics
-from libs.telemetry.logs import logger
+from libs.telemetry import logs, metrics
 from services.booking.domain import Booking, Rules, State, Turn
 from services.booking.erasures import ErasureStore
 from services.booking.hosts import HostBook
@@ -68,7 +67,7 @@ def tell(booking: Booking) -> None:
     """Log and measure what has just happened to a booking."""
     step = booking.step(booking.version)
     reason = step.reason.value if step.reason else None
-    logger().info(f"booking {step.state.value}", booking=booking.id, version=step.version, reason=reason)
+    logs.step(f"booking {step.state.value}", booking.id, booking.traceparent, version=step.version, reason=reason)
     if booking.state in (State.REJECTED, State.EXPIRED):
         metrics.REJECTED.labels(reason or "unknown").inc()
     if (since := _asked(booking)) is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import msgspec
 
@@ -181,7 +182,7 @@ def _closed(job: Job, eraser: Eraser) -> Job:
     ended = written(ended, desk, [event] if event else [])
     if event is not None:
         eraser.relay.send({job.id: [event]})
-    _tell(ended, lines)
+    _tell(ended, lines, desk.clock())
     return ended
 
 
@@ -193,9 +194,10 @@ def _receipt(job: Job, lines: tuple[ErasureStep, ...], eraser: Eraser) -> Pendin
     return receipt_event(job, msgspec.structs.replace(data, signature=signature), now)
 
 
-def _tell(job: Job, lines: tuple[ErasureStep, ...]) -> None:
+def _tell(job: Job, lines: tuple[ErasureStep, ...], now: datetime) -> None:
     if job.course is Course.FINISHED:
         metrics.ERASURES_FINISHED.inc()
+        metrics.ERASURE_SECONDS.observe((now - job.asked_at).total_seconds())
         logger().info("erasure finished", erasure=job.id, version=job.receipts)
     else:
         logger().info("erasure goes on", erasure=job.id, waits_for=open_steps(lines))

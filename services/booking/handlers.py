@@ -8,6 +8,7 @@ from libs.contracts.events import HoldApproved, HoldRefused
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Refuse
 from libs.mongo.errors import StoreUnavailable
+from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 from services.booking import life
 from services.booking.admitting import admitted, look_again, note_late
@@ -16,7 +17,7 @@ from services.booking.desk import LOST_RACE, STORE_AWAY, Desk, change, first_eac
 from services.booking.domain import Booking, State
 from services.booking.outgoing import events_of, outcome_of
 from services.booking.requests import Candidate, Request, candidate
-from services.booking.store import Change, Write
+from services.booking.store import Change, Holds, Write
 
 ROUNDS = 8
 """So often a batch is tried at once; rivals who are in each other's way longer than that wait a moment."""
@@ -51,12 +52,18 @@ def expire_holds(desk: Desk, most: int = 500) -> int:
     """End what was held, or was to move, and never answered in time. Returns how many that were."""
     now = desk.clock()
     try:
+        _measure(desk.store.holds(), now)
         expired = [(b, life.expire(b, now)) for b in desk.store.held_until(now, most)]
         lost = write([change(was, new) for was, new in expired if new], desk)
     except StoreUnavailable as error:
         logger().warning("holds not swept", error=type(error).__name__)
         return 0
     return len([new for _, new in expired if new]) - len(lost)
+
+
+def _measure(holds: Holds, now: datetime) -> None:
+    metrics.HOLDS_OPEN.set(holds.open)
+    metrics.HOLD_OLDEST.set((now - holds.oldest).total_seconds() if holds.oldest else 0)
 
 
 def _outcome(standing: Booking | None) -> Outcome:

@@ -15,6 +15,11 @@ from services.booking.domain import Booking, CalendarState, Conflict
 from services.booking.invitees import ZONES
 from services.booking.store import Change
 
+EXCUSES = frozenset(
+    {Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_SWITCHED_OFF, Reason.RATE_LIMITED, Reason.RECONNECT_NEEDED}
+)
+"""Why an entry may be late that is not for us to mend."""
+
 
 def note_calendar_effects(batch: Sequence[Incoming[CalendarEffect]], desk: Desk) -> Sequence[Outcome]:
     """Keep what the calendar-writer says; a booking whose entry the host removed is cancelled."""
@@ -90,10 +95,19 @@ def _terms(said: HostRulesChanged) -> Terms:
 
 def _observe_written(batch: Sequence[Incoming[CalendarEffect]], bookings: Mapping[str, Booking], now: datetime) -> None:
     """Measure how long an entry took to stand as its booking says, once for each time that changed."""
+    delayed = {(item.data.booking, item.data.version) for item in batch if item.data.reason in EXCUSES}
     for item in batch:
         booking = bookings.get(item.data.booking)
         if booking is None or item.type != "calendar-event-written":
             continue
         known = booking.calendar.version if booking.calendar and booking.calendar.state == "written" else 0
         if known < item.data.version == booking.entry.version:
-            metrics.WRITE_SECONDS.labels(item.data.provider).observe((now - booking.entry.at).total_seconds())
+            excused = (booking.id, item.data.version) in delayed or _excused(booking, item.data.version)
+            seconds = metrics.WRITE_SECONDS.labels(item.data.provider, "yes" if excused else "no")
+            seconds.observe((now - booking.entry.at).total_seconds())
+
+
+def _excused(booking: Booking, version: int) -> bool:
+    """Whether the last that was heard of this entry was that provider or host keeps it waiting."""
+    last = booking.calendar
+    return last is not None and last.version == version and last.reason in EXCUSES

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from libs.contracts.events import BookingConflictFound, ErasureId, HostRulesChanged
+from libs.contracts.events import BookingConflictFound, ErasureId, HostId, HostRulesChanged, Instant
 from libs.contracts.questions import Detail
 from libs.crypto.rotation import Most
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.retry import SOON
 from libs.mongo.errors import StoreUnavailable
-from services.booking import changes, erasing, erasure_rounds, handlers, noting, questions, retention
+from services.booking import changes, erasing, erasure_rounds, handlers, listing, noting, questions, retention
 from services.booking.erasing import ErasureRequest
 from services.booking.requests import Request
 from services.booking.wiring import BookingWiring, Use
@@ -58,6 +58,20 @@ class BookingService:
     @answers()
     def journeys(self, bookings: list[str]) -> dict[str, object]:
         return questions.journeys(bookings, self.use.desk)
+
+    @answers(listing.BadPlace, StoreUnavailable)
+    def bookings(
+        self,
+        host: HostId | None = None,
+        state: listing.Standing | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        open: bool = False,
+        most: listing.Many = 100,
+        after: listing.Place = "",
+    ) -> dict[str, Any]:
+        search = listing.Search(host, state, start, end, open, listing.place(after), most)
+        return listing.bookings(search, self.use.register)
 
     @answers()
     def public_keys(self) -> dict[str, object]:

@@ -50,6 +50,14 @@ class Found:
     answers: Mapping[str, Booking | Refusal] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """How many bookings and moves are not decided, and since when (UTC) the one whose hold ends first is held."""
+
+    open: int
+    oldest: datetime | None
+
+
 class BookingStore(Protocol):
     """What the handlers need. Every method raises StoreUnavailable if the store does not answer in time."""
 
@@ -85,6 +93,10 @@ class BookingStore(Protocol):
 
     def held_until(self, now: datetime, most: int) -> Sequence[Booking]:
         """Bookings whose hold or move has run out."""
+        ...
+
+    def holds(self) -> "Holds":
+        """How many holds and moves are not decided."""
         ...
 
 
@@ -172,6 +184,12 @@ class MongoBookingStore:
 
     def held_until(self, now: datetime, most: int) -> Sequence[Booking]:
         return self._bookings({"hold_until": {"$lt": now}}, most)
+
+    def holds(self) -> Holds:
+        undecided = {"hold_until": {"$exists": True}}
+        with guarded():
+            first = self.documents.find_one(undecided, {"history": {"$slice": -1}}, sort=[("hold_until", 1)])
+            return Holds(self.documents.count_documents(undecided), first["history"][0]["at"] if first else None)
 
     def _bookings(self, wanted: Document, most: int = 0) -> list[Booking]:
         with guarded():

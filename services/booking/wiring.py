@@ -37,6 +37,7 @@ from services.booking.erasure import Queues
 from services.booking.erasures import MongoErasures
 from services.booking.hosts import MongoHostBook
 from services.booking.invitees import Entrance, Safe
+from services.booking.listing import MongoRegister, Register
 from services.booking.purging import Reader
 from services.booking.retained import MongoRetained
 from services.booking.retention import Sweeper
@@ -60,6 +61,7 @@ class Use:
     rotation: Rotation
     sweeper: Sweeper
     eraser: Eraser
+    register: Register
     settings: Settings
 
     def public_keys(self) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class BookingWiring(Wiring):
         sweeper = _sweeper(database, key_store, settings.retention_days)
         told = Relay(_outbox(database["erasures"]), runtime.publisher)
         eraser = _eraser(desk, told, runtime, masters)
-        return Use(desk, (relay, told), envelopes, rotation, sweeper, eraser, settings)
+        return Use(desk, (relay, told), envelopes, rotation, sweeper, eraser, MongoRegister(database), settings)
 
 
 def _outbox(collection: Collection[Document]) -> MongoOutbox:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess, Detail
 from libs.messaging.grants import Grants
+from libs.messaging.switched import Looks
 from libs.mongo.outbox import Pending, Sends
 from libs.providers.breaker import Outages
 from libs.providers.port import Calendar
@@ -61,4 +62,5 @@ class Desk:
     together: Together
     aside: Aside
     outages: Outages
+    switches: Looks
     rhythm: Rhythm

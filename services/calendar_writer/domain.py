@@ -169,7 +169,9 @@ def came_out(
 
 def put_off(effect: Effect, reason: Reason, now: datetime, after: float | None = None) -> Effect:
     """The effect after a try that is to be made again. Its message comes again; `due` is when that is overdue."""
-    seconds = max(LADDER[min(effect.attempts, len(LADDER)) - 1], after or 0)
+    # While a provider is switched off only the message counts on: it may be as high on the ladder as can be.
+    rungs = len(LADDER) if reason is Reason.PROVIDER_SWITCHED_OFF else effect.attempts
+    seconds = max(LADDER[min(rungs, len(LADDER)) - 1], after or 0)
     again = now + timedelta(seconds=seconds)
     waits = again if seconds > LADDER[-1] else None
     return replace(came_out(effect, Standing.INTENDED, reason=reason), due=again + SLACK, not_before=waits)
@@ -179,6 +181,12 @@ def left_alone(effect: Effect | None, now: datetime) -> float:
     """Seconds for which the provider still wants to be left alone."""
     until = effect.not_before if effect and effect.standing is Standing.INTENDED else None
     return max(0.0, (until - now).total_seconds()) if until else 0.0
+
+
+def kept_back(effect: Effect, now: datetime) -> Effect:
+    """The effect while an operator keeps its provider switched off. Nothing was tried: neither the try counts nor the time."""
+    waiting = came_out(effect, Standing.INTENDED, reason=Reason.PROVIDER_SWITCHED_OFF)
+    return replace(waiting, attempts=effect.attempts - 1, since=now)
 
 
 def parked(effect: Effect, now: datetime) -> Effect:

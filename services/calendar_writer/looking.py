@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from libs.contracts.events import Provider
 from libs.contracts.questions import CalendarAccess
-from libs.providers.errors import ProviderError, RateLimited, Unauthorized
+from libs.providers.errors import ProviderError, RateLimited, SwitchedOff, Unauthorized
 from libs.providers.port import Calendar, Entry, Interval, Sighting
 from libs.telemetry.logs import logger
 from services.calendar_writer.desk import Desk
@@ -79,7 +79,7 @@ class Looker:
         """Draw the conclusions from an error."""
         if isinstance(error, Unauthorized):
             self._desk.grants.forget(host, calendar)
-        if error.label == CIRCUIT_OPEN or error.label in WHOLE_PROJECT:
+        if error.label in (CIRCUIT_OPEN, *WHOLE_PROJECT) or isinstance(error, SwitchedOff):
             self._closed.add(calendar.provider)
         elif isinstance(error, RateLimited):
             self._closed.add(calendar.connection)

@@ -18,7 +18,7 @@ from services.calendar_writer.outgoing import reminder
 from services.calendar_writer.store import Claim, Waits
 
 MOST = 500  # effects looked after in one sweep
-UNASKED = frozenset({Reason.PROVIDER_UNAVAILABLE})
+UNASKED = frozenset({Reason.PROVIDER_UNAVAILABLE, Reason.PROVIDER_SWITCHED_OFF})
 """Why an effect waits that may go on as soon as its provider can be asked."""
 BY_ITSELF = SLACK + timedelta(seconds=30)
 """What is overdue within that comes back by itself within half a minute."""

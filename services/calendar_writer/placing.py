@@ -8,8 +8,17 @@ from libs.contracts.questions import CalendarAccess, Detail
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
 from libs.messaging.grants import Grants
-from libs.providers.errors import DeletedByHost, ProviderError, Refused, TryLater, Unauthorized, Unreachable
+from libs.providers.errors import (
+    DeletedByHost,
+    ProviderError,
+    Refused,
+    SwitchedOff,
+    TryLater,
+    Unauthorized,
+    Unreachable,
+)
 from libs.providers.port import Calendar, Entry
+from libs.telemetry import trace
 from libs.telemetry.logs import logger
 from services.calendar_writer.domain import Effect, Standing, Want, came_out
 from services.calendar_writer.texts import description, title
@@ -76,7 +85,8 @@ class Placing:
         if not self._in_time(job.effect):
             return _not_now(job)
         try:
-            return self._done(job)
+            with trace.about(job.effect.booking):
+                return self._done(job)
         except Unauthorized as error:
             self._grants.forget(job.effect.host, job.calendar)
             return replace(_put_off(job, error), stale=True)
@@ -128,7 +138,8 @@ def _failed(job: Job, error: ProviderError) -> Result:
     if isinstance(error, Refused):
         return _result(job, Standing.FAILED, Poison(error.reason), error.reason)
     # What nobody answered may have been done.
-    return replace(_put_off(job, error), acted=isinstance(error, Unreachable) and job.wanted is Want.WRITE)
+    unclear = isinstance(error, Unreachable | SwitchedOff)  # switched off in the middle of it, say
+    return replace(_put_off(job, error), acted=unclear and job.wanted is Want.WRITE)
 
 
 def _put_off(job: Job, error: ProviderError) -> Result:

@@ -8,6 +8,7 @@ from libs.contracts.questions import EntryStanding
 from libs.messaging.delivery import Incoming, Outcome
 from libs.messaging.entrypoints import answers, consumes, every
 from libs.messaging.grants import AuthUnavailable
+from libs.messaging.switched import EVERY
 from libs.mongo.errors import StoreUnavailable
 from services.calendar_writer import clearing, handlers, measuring, parked, reconciling
 from services.calendar_writer.desk import DetailsUnavailable
@@ -24,9 +25,15 @@ class CalendarWriterService:
     def write_entries(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.write_entries(batch, self.use.desk)
 
-    @consumes("calendar-connected", "calendar-reconnect-needed", "calendar-disconnected", "host-calendars-changed")
+    @consumes(
+        "calendar-connected",
+        "calendar-reconnect-needed",
+        "calendar-disconnected",
+        "host-calendars-changed",
+        "provider-switched",
+    )
     def resume_writes(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
-        return parked.resume(batch, self.use.desk)
+        return handlers.resume_writes(batch, self.use.desk)
 
     @answers(AuthUnavailable, DetailsUnavailable, StoreUnavailable)
     def reconcile(self, host: HostId | None = None) -> dict[str, int]:
@@ -39,6 +46,10 @@ class CalendarWriterService:
     @answers(StoreUnavailable)
     def effects(self) -> dict[str, Any]:
         return measuring.summary(self.use.desk.ledger)
+
+    @every(seconds=EVERY)
+    def learn_switches(self) -> None:
+        self.use.desk.switches.look()
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:

@@ -9,7 +9,7 @@ from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
 from libs.messaging.grants import AuthUnavailable
 from libs.mongo.outbox import Pending
-from libs.telemetry import metrics
+from libs.telemetry import logs, metrics
 from libs.telemetry.logs import logger
 from services.calendar_writer.desk import Desk, DetailsUnavailable
 from services.calendar_writer.domain import (
@@ -20,6 +20,7 @@ from services.calendar_writer.domain import (
     came_out,
     closed,
     given_back,
+    kept_back,
     left_alone,
     never_was,
     nowhere,
@@ -133,12 +134,19 @@ def _decided(intent: Intent, detail: Detail | None, now: datetime) -> Job | Resu
         settling = not intent.place.anew and effect.settling(now)
         return Job(wanted, effect, intent.place.calendar, detail, settling)
     if not intent.place.parks:
-        reason = Reason.SERVICE_UNAVAILABLE
-        return Result(effect.booking, came_out(effect, Standing.INTENDED, reason=reason), Retry(reason))
+        return _not_yet(intent, effect, now)
     if _given_up(effect, detail, now):
         reason = Reason.RECONNECT_NEEDED
         return Result(effect.booking, came_out(effect, Standing.FAILED, reason=reason), Poison(reason))
     return Result(effect.booking, parked(effect, now), DONE)
+
+
+def _not_yet(intent: Intent, effect: Effect, now: datetime) -> Result:
+    """There is no token now, for no fault of the host's."""
+    if intent.place.calendar is not None and intent.place.calendar.switched_off:
+        return Result(effect.booking, kept_back(effect, now), Retry(Reason.PROVIDER_SWITCHED_OFF))
+    reason = Reason.SERVICE_UNAVAILABLE
+    return Result(effect.booking, came_out(effect, Standing.INTENDED, reason=reason), Retry(reason))
 
 
 def _untouched(intent: Intent, outcome: Outcome) -> Result:
@@ -193,7 +201,7 @@ def _write_down(results: Iterable[Result], traces: Mapping[str, str | None], des
 def _log(effect: Effect, events: Sequence[Pending]) -> None:
     reason = effect.reason.value if effect.reason else None
     what = events[0].type if events else f"effect {effect.standing.value}"
-    logger().info(what, booking=effect.booking, version=effect.version, attempt=effect.attempts, reason=reason)
+    logs.step(what, effect.booking, version=effect.version, attempt=effect.attempts, reason=reason)
 
 
 def _tell_of_the_lost(intent: Intent) -> None:

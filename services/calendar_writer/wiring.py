@@ -21,13 +21,16 @@ from libs.messaging.publisher import Outgoing
 from libs.messaging.relay import Publishes, Relay
 from libs.messaging.rpc import Ask
 from libs.messaging.runtime import Runtime, Wiring
+from libs.messaging.switched import Learner
 from libs.mongo.client import answers
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox, Pending
 from libs.providers import ids
 from libs.providers.adapters import calendars, circuits
 from libs.providers.breaker import Outages
+from libs.providers.switches import Switches
 from libs.telemetry.logs import logger
+from libs.telemetry.trace import along
 from services.calendar_writer.desk import Desk, DetailsUnavailable
 from services.calendar_writer.domain import Effect, Rhythm
 from services.calendar_writer.placing import Placing
@@ -67,20 +70,22 @@ class WriterWiring(Wiring):
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(keyring)
         relay, grants, known = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), circuits()
-        adapters = calendars(settings, known)
+        switches = Switches()
+        adapters = calendars(settings, known, switches)
         desk = Desk(
             details=Questions(runtime.ask),
             grants=grants,
             ledger=ledger,
-            placing=Placing(adapters, grants, GreenPool(SIDE_BY_SIDE).imap, InTime(settings.provider_timeout)),
+            placing=Placing(adapters, grants, along(GreenPool(SIDE_BY_SIDE).imap), InTime(settings.provider_timeout)),
             calendars=adapters,
             relay=relay,
             remind=Reminders(runtime.publisher),
             new_effect=EffectMaker(keyring.derive("calendar-entries")),
             clock=clock.now,
-            together=GreenPool(LOOKS_SIDE_BY_SIDE).imap,
+            together=along(GreenPool(LOOKS_SIDE_BY_SIDE).imap),
             aside=Aside(GreenPool(CLEARED_SIDE_BY_SIDE)),
             outages=Outages(known),
+            switches=Learner(runtime.ask, switches.learn, grants.clear),
             rhythm=rhythm_of(settings),
         )
         return Use(desk, relay, settings)

@@ -22,6 +22,7 @@ from libs.mongo.client import connect
 from libs.mongo.keys import MongoKeyStore
 from libs.providers.adapters import calendars
 from libs.providers.egress import Door
+from libs.providers.switches import Switches
 from libs.testing.outbox import Told
 from services.auth import handlers
 from services.auth.desk import Desk
@@ -31,6 +32,8 @@ from services.auth.microsoft import MicrosoftOAuth
 from services.auth.oauth import OAuth
 from services.auth.safe import Safe
 from services.auth.store import MongoAuthStore
+from services.auth.switches import MongoSwitchBook
+from services.auth.switching import Switchboard
 from services.auth.tokens import MARGIN
 from tests.conftest import settings_of
 from tests.e2e.world import Heard, World, hear
@@ -96,6 +99,7 @@ def desk(stack: Stack) -> Desk:
         oauth=oauth,
         refreshing=oauth,
         calendars=calendars(settings),
+        switchboard=Switchboard(MongoSwitchBook(database), Told(), clock.now, Switches()),
         public_url="https://valet.example",
         link_key=masters.derive("host-link"),
         account_key=masters.derive("account-index"),

@@ -38,16 +38,20 @@ METHODS = {
         "access_tokens",
         "calendars",
         "connect_link",
+        "connections",
         "disconnect",
         "disconnect_link",
         "history",
         "hosts",
         "keys",
+        "list_hosts",
+        "providers",
         "rewrap_keys",
         "set_calendars",
+        "switch_provider",
     ),
     "availability": ("host_rules", "set_host_rules", "slots", "team_slots"),
-    "booking": ("details", "erasure", "erasures", "journeys", "keys", "public_keys", "rewrap_keys"),
+    "booking": ("bookings", "details", "erasure", "erasures", "journeys", "keys", "public_keys", "rewrap_keys"),
     "calendar-writer": ("clear", "effects", "reconcile"),
 }
 """Every question that a service of this release answers."""
@@ -76,9 +80,9 @@ def queues(settings: Settings, consumed: Iterable[str], services: Iterable[str])
         return
     try:
         for name in sorted({*consumed, *(question.name for question in QUESTIONS)}):
-            yield _queue(name, _look(connection, name))
+            yield _queue(name, look(connection, name))
         for service in services:
-            yield from _dead(service, _look(connection, topology.dead_queue(service)))
+            yield from _dead(service, look(connection, topology.dead_queue(service)))
     except TROUBLE as error:
         yield bad("queues", f"the bus went away ({type(error).__name__})", f"mend {LOGIN} first")
     finally:
@@ -146,7 +150,7 @@ def _dead(service: str, seen: tuple[int, int] | None) -> Iterator[Finding]:
         yield good(name, "none")
 
 
-def _look(connection: Connection, name: str) -> tuple[int, int] | None:
+def look(connection: Connection, name: str) -> tuple[int, int] | None:
     """Messages ready and consumers of a queue; None if there is no such queue."""
     channel = connection.connection.channel()
     try:

@@ -39,12 +39,12 @@ def ready(name: str, url: str, ca: Path | None, learnt: Learnt) -> Iterator[Find
         if response.status_code == 200:
             learnt.queues |= consumed(_get(f"{url}/metrics", f"service {name}", ca, learnt).text)
     except requests.RequestException as error:
-        yield bad(label, _why(error), f"start {name}, or mend its address in VALET_PROBES")
+        yield bad(label, why_not(error), f"start {name}, or mend its address in VALET_PROBES")
         return
     if response.status_code == 200:
         yield good(label, "ready")
     else:
-        yield bad(label, _lacking(response), f"mend that; look into the log of {name}")
+        yield bad(label, lacking(response), f"mend that; look into the log of {name}")
 
 
 def answers(name: str, url: str, setting: str, ca: Path | None, learnt: Learnt) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def answers(name: str, url: str, setting: str, ca: Path | None, learnt: Learnt) 
     try:
         status = _get(url, name, ca, learnt).status_code
     except requests.RequestException as error:
-        yield bad(name, _why(error), f"see whether it is up, or mend {setting}")
+        yield bad(name, why_not(error), f"see whether it is up, or mend {setting}")
         return
     if status >= 500:
         yield bad(name, f"answers {status}", f"see whether it is up, or mend {setting}")
@@ -93,7 +93,8 @@ def _get(url: str, name: str, ca: Path | None, learnt: Learnt) -> requests.Respo
         return response
 
 
-def _why(error: requests.RequestException) -> str:
+def why_not(error: requests.RequestException) -> str:
+    """Why there was no answer, in words."""
     if isinstance(error, requests.exceptions.SSLError):
         return "its certificate is not accepted"
     if isinstance(error, requests.exceptions.Timeout):
@@ -104,6 +105,7 @@ def _why(error: requests.RequestException) -> str:
     return f"cannot be asked ({type(error).__name__})"
 
 
-def _lacking(response: requests.Response) -> str:
+def lacking(response: requests.Response) -> str:
+    """What keeps a service from being ready, as its page says."""
     lines = [line.removeprefix("not ready: ") for line in response.text[:2000].splitlines() if line.strip()]
     return f"not ready: {', '.join(lines[:5])}" if response.status_code == 503 else f"answers {response.status_code}"

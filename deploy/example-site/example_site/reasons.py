@@ -44,6 +44,7 @@ WORDS: Final[dict[str, str]] = {
     "person-erased": "It was deleted together with all details, as requested.",
     # Writing to the calendar
     "provider-unavailable": "The calendar does not answer just now; the entry follows by itself.",
+    "provider-switched-off": "The calendar is out of use for a while. What is booked follows by itself; ask for new times later.",
     "rate-limited": "The calendar is very busy just now; the entry follows by itself.",
     "reconnect-needed": RECONNECT,
     "foreign-entry": "The calendar has another entry in its place; somebody will look into it.",

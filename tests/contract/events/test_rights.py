@@ -12,7 +12,7 @@ from deploy.cli.dead import SERVICES as LETTER_SERVICES
 from deploy.rabbitmq.definitions import load_access, rights
 from libs.contracts.events import REQUESTS, TYPES
 from libs.contracts.questions import PUBLIC
-from libs.messaging import grants, topology
+from libs.messaging import grants, switched, topology
 from libs.messaging.entrypoints import AnswersQuestions, Consumes
 from services.auth.service import AuthService
 from services.availability.service import AvailabilityService
@@ -41,6 +41,8 @@ def asked(service: str) -> set[str]:
     texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
     if any("CachedGrants" in text for text in texts):
         texts.append(Path(grants.__file__).read_text(encoding="utf-8"))
+    if any("Learner(" in text for text in texts):
+        texts.append(Path(switched.__file__).read_text(encoding="utf-8"))
     calls = [node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     named = [call.args[:2] for call in calls if re.search(r"(^|[._])ask$", ast.unparse(call.func))]
     return {

@@ -30,6 +30,7 @@ DESIGN = {
     "calendar-reconnect-needed": {"host", "provider", "connection", "reason"},
     "calendar-disconnected": {"host", "provider", "connection", "reason"},
     "host-calendars-changed": {"host"},
+    "provider-switched": {"provider", "on"},
     "host-rules-changed": {
         "host",
         "version",

@@ -16,8 +16,9 @@ from services.auth.domain import MOST_STEPS, Connection, Flow, Revocation, State
 from services.auth.links import Link
 from services.auth.outgoing import Note
 from services.auth.store import AccountTaken, AuthStore, Lease, MongoAuthStore
+from services.auth.switches import MongoSwitchBook, Switch, SwitchBook
 from tests.contract.stores.conftest import KINDS, MEMORY
-from tests.unit.auth.doubles import MemoryStore
+from tests.unit.auth.doubles import MemoryStore, MemorySwitches
 
 EVENT = Pending("made-up", "calendar-connected", START, b"{}")
 NOTE = Note(Step(State.CONNECTED, START, Reason.CONNECTED), (EVENT,))
@@ -231,3 +232,38 @@ def at_once(attempt: Callable[[], bool]) -> int:
     """How many of twelve attempts at once succeed."""
     with ThreadPoolExecutor(6) as pool:
         return sum(pool.map(lambda _: attempt(), range(12)))
+
+
+class TestSwitches:
+    """The switches of the providers: of two operators who set one at the same time, one comes first."""
+
+    @pytest.fixture(params=KINDS)
+    def book(self, request: pytest.FixtureRequest, mongo: Any) -> SwitchBook:
+        return MemorySwitches() if request.param == MEMORY else MongoSwitchBook(mongo("auth"))
+
+    def test_nothing_stands_at_first(self, book: SwitchBook) -> None:
+        assert book.standing() == []
+
+    def test_what_was_put_stands(self, book: SwitchBook) -> None:
+        off = Switch("microsoft", False, 1, START, "a made-up incident")
+        on = Switch("google", True, 2, LATER)
+        assert book.put(off, EVENT)
+        assert book.put(Switch("google", False, 1, START, "another"), EVENT)
+        assert book.put(on, EVENT)
+        assert book.standing() == [on, off]
+
+    def test_only_the_next_version_is_taken(self, book: SwitchBook) -> None:
+        switch = Switch("google", False, 1, START, "why")
+        assert not book.put(replace(switch, version=2), EVENT)
+        assert at_once(lambda: book.put(switch, EVENT)) == 1
+        assert at_once(lambda: book.put(replace(switch, on=True, version=2), EVENT)) == 1
+        assert not book.put(replace(switch, version=2), EVENT)
+        assert [found.on for found in book.standing()] == [True]
+
+
+def test_a_switch_is_written_together_with_its_event(mongo: Any) -> None:
+    book = MongoSwitchBook(mongo("auth"))
+    book.put(Switch("google", False, 1, START, "why"), EVENT)
+    book.put(Switch("google", True, 2, LATER), replace(EVENT, id="second"))
+    waiting = MongoOutbox(book.documents).waiting(LATER, timedelta(0), 10)
+    assert [pending.id for pending in waiting["google"]] == ["made-up", "second"]

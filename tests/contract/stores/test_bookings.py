@@ -14,7 +14,7 @@ from services.booking import life
 from services.booking.claims import Span
 from services.booking.domain import Booking, CalendarState, Identity
 from services.booking.outgoing import events_of
-from services.booking.store import BookingStore, Change, Write
+from services.booking.store import BookingStore, Change, Holds, Write
 from tests.contract.stores.conftest import BookingShelf
 from tests.unit.booking.doubles import RULES, event_of
 
@@ -241,6 +241,16 @@ def test_holds_that_have_run_out_are_found(bookings: BookingShelf) -> None:
 
     assert list(bookings.store.held_until(end, 10)) == [], "not before its time is over"
     assert list(bookings.store.held_until(end + timedelta(milliseconds=1), 10)) == [due]
+
+
+def test_holds_are_counted_and_the_oldest_is_known(bookings: BookingShelf) -> None:
+    assert bookings.store.holds() == Holds(0, None)
+    old, decided = held("old"), held("decided", 60, 65)
+    young = replace(held("young", 65, 70), hold_until=LATER + timedelta(days=1))
+    add(bookings.store, young, old, decided)
+    change(bookings.store, (decided, approved(decided)))
+
+    assert bookings.store.holds() == Holds(2, old.history[-1].at)
 
 
 def test_no_more_holds_than_asked_for(bookings: BookingShelf) -> None:

@@ -30,7 +30,11 @@ def test_tls_1_2_and_1_3_are_spoken(servers: Stack, setting: str, version: ssl.T
         assert secured.version() == version.name.replace("v1_", "v1.")
 
 
-def test_the_brokers_pages_come_over_tls(servers: Stack) -> None:
+@pytest.mark.parametrize(
+    ("page", "path", "text"),
+    [("rabbitmq-ui", "/", b"RabbitMQ Management"), ("broker-metrics", "/metrics", b"rabbitmq_identity_info{")],
+)
+def test_the_brokers_pages_come_over_tls(servers: Stack, page: str, path: str, text: bytes) -> None:
     context = ssl.create_default_context(cafile=servers.env("operator")["VALET_CA_BUNDLE"])
-    with urllib.request.urlopen(servers.urls()["rabbitmq-ui"], context=context, timeout=5) as answer:
-        assert b"RabbitMQ Management" in answer.read()
+    with urllib.request.urlopen(servers.urls()[page] + path, context=context, timeout=5) as answer:
+        assert text in answer.read()

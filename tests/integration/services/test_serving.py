@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from libs.config.settings import Settings
 from libs.telemetry import serving
-serving.SLOWEST = 1.0
+serving.SLOWEST, serving.LOOK = 1.0, 0.2
 def app(environ, start):
     body = environ["wsgi.input"].read()
     print("asked", environ["REQUEST_METHOD"], environ["PATH_INFO"], len(body), flush=True)
@@ -89,6 +89,23 @@ def received(client: ssl.SSLSocket) -> bytes:
         while part := client.recv(4096):
             found += part
     return found
+
+
+def test_a_renewed_certificate_is_served_without_a_restart(server: Server) -> None:
+    # given a server, and the certificate that it shows
+    folder = server.said.parent
+    with server.connect() as client:
+        before = client.getpeercert(binary_form=True)
+    # when another takes the place of the files
+    for name in ("server.pem", "server.key"):
+        (folder / name).unlink()
+    ensure_certificates(folder, {"server": ["localhost"]})
+    # then it is soon shown, by the same process
+    deadline, shown = time.monotonic() + 30, before
+    while shown == before:
+        assert time.monotonic() < deadline
+        with server.connect() as client:
+            shown = client.getpeercert(binary_form=True)
 
 
 def test_a_form_and_the_next_request_on_the_same_connection(server: Server) -> None:

@@ -15,6 +15,7 @@ from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
 from libs.providers.errors import ProviderError
 from libs.providers.port import Busy, Calendar, Interval, Unreadable
+from libs.providers.switches import Switches
 from libs.testing.keys import MemoryKeys
 from services.auth.choices import Chosen
 from services.auth.desk import Desk
@@ -24,6 +25,8 @@ from services.auth.oauth import Fresh, Grant, OAuth, Params, Start, Suspicious
 from services.auth.outgoing import Note
 from services.auth.safe import Safe
 from services.auth.store import AccountTaken, Count, Lease
+from services.auth.switches import Switch
+from services.auth.switching import Switchboard
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -171,6 +174,28 @@ class MemoryStore:
             ]
 
 
+class MemorySwitches:
+    """The switches, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Provider, Switch] = {}
+        self.away = False
+        self._lock = threading.Lock()
+
+    def standing(self) -> Sequence[Switch]:
+        if self.away:
+            raise StoreUnavailable("made-up")
+        return [self.kept[provider] for provider in sorted(self.kept)]
+
+    def put(self, switch: Switch, event: Pending) -> bool:
+        with self._lock:
+            before = self.kept.get(switch.provider)
+            if switch.version != (before.version + 1 if before else 1):
+                return False
+            self.kept[switch.provider] = switch
+            return True
+
+
 class Told:
     """The relay: keeps what it was given to send, decoded."""
 
@@ -259,6 +284,7 @@ class World:
     google: FakeOAuth
     microsoft: FakeOAuth
     calendars: FakeCalendars
+    switches: MemorySwitches
     desk: Desk
 
 
@@ -267,7 +293,7 @@ def world() -> World:
     clock, store, keys, told = Clock(), MemoryStore(), MemoryKeys(), Told()
     google, microsoft = FakeOAuth("google", clock), FakeOAuth("microsoft", clock)
     microsoft.revocation = Revocation.NOT_OFFERED
-    calendars = FakeCalendars()
+    calendars, switches = FakeCalendars(), MemorySwitches()
     oauth: dict[Provider, OAuth] = {"google": google, "microsoft": microsoft}
     desk = Desk(
         store=store,
@@ -277,6 +303,7 @@ def world() -> World:
         oauth=oauth,
         refreshing=oauth,
         calendars={"google": cast(Calendar, calendars), "microsoft": cast(Calendar, calendars)},
+        switchboard=Switchboard(switches, told, clock, Switches()),
         public_url="https://valet.example",
         link_key=b"l" * 32,
         account_key=b"a" * 32,
@@ -285,7 +312,7 @@ def world() -> World:
         clock=clock,
         sleep=clock.sleep,
     )
-    return World(store, keys, told, clock, google, microsoft, calendars, desk)
+    return World(store, keys, told, clock, google, microsoft, calendars, switches, desk)
 
 
 def vault(keys: MemoryKeys) -> Vault:

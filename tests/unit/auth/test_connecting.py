@@ -308,3 +308,53 @@ def test_an_exchange_that_fails_connects_nothing_and_leaves_the_link(
         arriving.arrive("google", {"state": state_of(departure), "code": "c"}, departure.browser, at.desk)
     assert at.store.kept == {}
     assert invitations.open_link(token, "connect", at.desk).host == "dr-example"
+
+
+class TestLists:
+    """Hosts for operators, page by page."""
+
+    @pytest.fixture
+    def at(self) -> World:
+        made = world()
+        connect(made, "dr-c", "google")
+        made.microsoft.identity = "person-2"
+        connect(made, "dr-a", "microsoft")
+        handlers.connect_link("dr-b", None, made.desk)
+        return made
+
+    def test_by_name_and_by_pages(self, at: World) -> None:
+        first = handlers.list_hosts({"most": 2}, at.desk)
+        assert ([row["host"] for row in first["hosts"]], first["more"]) == (["dr-a", "dr-b"], 1)
+        rest = handlers.list_hosts({"most": 2, "after": "dr-b"}, at.desk)
+        assert ([row["host"] for row in rest["hosts"]], rest["more"]) == (["dr-c"], 0)
+        assert first["hosts"] + rest["hosts"] == handlers.hosts(at.desk)
+
+    @pytest.mark.parametrize(
+        ("asked", "names"),
+        [
+            ({"host": "dr-b"}, ["dr-b"]),
+            ({"host": "dr-nobody"}, []),
+            ({"provider": "microsoft"}, ["dr-a"]),
+            ({"state": "invited"}, ["dr-b"]),
+            ({"state": "connected", "provider": "google"}, ["dr-c"]),
+            ({"state": "reconnect-needed"}, []),
+        ],
+    )
+    def test_only_who_is_wanted(self, at: World, asked: dict[str, str], names: list[str]) -> None:
+        assert [row["host"] for row in handlers.list_hosts(asked, at.desk)["hosts"]] == names
+
+    @pytest.mark.parametrize(
+        "asked",
+        [{"most": 0}, {"most": 1001}, {"provider": "icloud"}, {"state": "x"}, {"hosts": 1}, {"host": {"$ne": 1}}],
+    )
+    def test_what_cannot_be_is_refused(self, at: World, asked: dict[str, object]) -> None:
+        with pytest.raises(handlers.BadQuestion, match="all may be missing"):
+            handlers.list_hosts(asked, at.desk)
+
+    def test_connections_are_counted(self, at: World) -> None:
+        rows = handlers.connections(at.desk)
+        assert [(row["provider"], row["state"], row["count"]) for row in rows] == [
+            ("google", "connected", 1),
+            ("microsoft", "connected", 1),
+        ]
+        assert rows[0]["oldest_proof"] == at.clock().isoformat()

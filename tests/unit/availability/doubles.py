@@ -16,6 +16,7 @@ from libs.testing.clock import Clock
 from libs.testing.grants import MemoryGrants, calendar_of
 from libs.testing.outage import Outage, as_kept
 from libs.testing.outbox import MemoryOutbox, Told
+from libs.testing.switches import MemorySwitches
 from services.availability.agenda import newest
 from services.availability.desk import Desk, Limits
 from services.availability.domain import Window
@@ -111,6 +112,7 @@ class World:
     grants: MemoryGrants
     google: CalendarDouble
     microsoft: CalendarDouble
+    switches: MemorySwitches
     answers: MemoryAnswers
     rules: MemoryRuleBook
     agenda: MemoryAgenda
@@ -148,5 +150,6 @@ def world(snapshot_seconds: float = 0) -> World:
     calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     snapshots = Snapshots(snapshot_seconds, clock.seconds)
     reader = Reader(calendars, grants, OneByOne(), snapshots, 10, clock.seconds)
-    desk = Desk(grants, reader, answers, rules, agenda, told, rules_told, LIMITS, HOLD, clock)
-    return World(grants, google, microsoft, answers, rules, agenda, told, rules_told, clock, desk)
+    switches = MemorySwitches()
+    desk = Desk(grants, reader, switches, answers, rules, agenda, told, rules_told, LIMITS, HOLD, clock)
+    return World(grants, google, microsoft, switches, answers, rules, agenda, told, rules_told, clock, desk)

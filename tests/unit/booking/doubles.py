@@ -20,7 +20,7 @@ from services.booking.erasures import Figures, Part
 from services.booking.invitees import Entrance, Safe
 from services.booking.moves import Refusal
 from services.booking.outgoing import events_of
-from services.booking.store import Change, Found, Write
+from services.booking.store import Change, Found, Holds, Write
 
 RULES = Rules(
     grid=timedelta(minutes=5),
@@ -83,6 +83,12 @@ class MemoryBookings(Outage):
     def held_until(self, now: datetime, most: int) -> Sequence[Booking]:
         with self.reached():
             return [b for b in self.kept.values() if b.hold_until is not None and b.hold_until < now][:most]
+
+    def holds(self) -> Holds:
+        with self.reached():
+            held = [b for b in self.kept.values() if b.hold_until is not None]
+            first = min(held, key=lambda b: b.hold_until or b.received, default=None)
+            return Holds(len(held), first.history[-1].at if first else None)
 
     def _all(self) -> Iterator[Booking | Refusal]:
         yield from self.kept.values()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from libs.contracts.events import (
     BookingConflictFound,
@@ -216,6 +217,29 @@ class TestNotes:
         assert calendar is not None
         assert calendar.state == state
 
+    @pytest.mark.parametrize("together", [True, False])
+    @pytest.mark.parametrize(
+        ("reason", "excused"),
+        [
+            (Reason.PROVIDER_UNAVAILABLE, "yes"),
+            (Reason.PROVIDER_SWITCHED_OFF, "yes"),
+            (Reason.RECONNECT_NEEDED, "yes"),
+            (Reason.SERVICE_UNAVAILABLE, "no"),
+            (None, "no"),
+        ],
+    )
+    def test_the_time_it_took_says_whether_it_was_ours_to_mend(
+        self, reason: Reason | None, excused: str, together: bool
+    ) -> None:
+        made, before = world(), written_within(excused)
+        booking = confirmed(made)
+        delayed = [written(booking, CalendarWriteDelayed, reason, attempt=1)] if reason else []
+        news = [*delayed, written(booking, attempt=2)]
+        for batch in [news] if together else [[each] for each in news]:
+            note(made, *batch)
+
+        assert written_within(excused) == before + 1
+
     def test_an_entry_that_the_host_removed_cancels_the_booking(self) -> None:
         made = world()
         booking = confirmed(made)
@@ -273,6 +297,12 @@ class TestNotes:
         calendar = made.booking(booking.id).calendar
         assert calendar is not None
         assert (calendar.state, calendar.attempt) == ("written", 3)
+
+
+def written_within(excused: str) -> float:
+    """How many entries were measured as such."""
+    labels = {"provider": "google", "excused": excused}
+    return REGISTRY.get_sample_value("valet_calendar_write_seconds_count", labels) or 0.0
 
 
 def conflict(
@@ -397,3 +427,16 @@ class TestQuestions:
         assert isinstance(told, dict)
         assert [step["state"] for step in told["history"]] == [State.HELD, State.CONFIRMED]
         assert told["calendar"]["state"] == "written"
+
+
+def test_what_is_not_decided_is_counted_and_so_is_its_age() -> None:
+    def gauges() -> list[float | None]:
+        return [REGISTRY.get_sample_value(f"valet_{name}") for name in ("holds_open", "hold_oldest_seconds")]
+
+    made = world()
+    expire_holds(made.desk)
+    assert gauges() == [0, 0]
+    held(made, 2)
+    made.clock.move(40 * SECOND)
+    expire_holds(made.desk)
+    assert gauges() == [2, 40]

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.contracts.events import ErasureRequested
 from libs.contracts.reasons import Reason
@@ -429,3 +430,18 @@ def test_incoming_erasures_of_a_batch_do_not_harm_each_other() -> None:
         incoming(ErasureRequested(email=email), id=f"e-{at}") for at, email in enumerate([ADA.email, "x", BOB.email])
     ]
     assert erase_people(batch, house.eraser) == [DONE, Refuse(Reason.INVALID_EMAIL), DONE]
+
+
+def test_the_time_that_an_erasure_took_is_measured_once_it_is_finished() -> None:
+    def measured() -> list[float]:
+        return [REGISTRY.get_sample_value(f"valet_erasure_seconds_{kind}") or 0 for kind in ("count", "sum")]
+
+    house, before = House(), measured()
+    house.confirm(house.book(0))
+    house.ask()
+    assert measured() == before
+    house.finish()
+
+    count, seconds = (after - was for after, was in zip(measured(), before, strict=True))
+    assert count == 1
+    assert 0 < seconds < 3600

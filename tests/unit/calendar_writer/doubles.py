@@ -18,6 +18,7 @@ from libs.testing.events import ADA, HOST, HOUR, SOON, TITLE, booking_id
 from libs.testing.grants import MemoryGrants, calendar_of
 from libs.testing.outage import Outage, as_kept
 from libs.testing.outbox import MemoryOutbox, Told
+from libs.testing.switches import MemorySwitches
 from services.calendar_writer.desk import Desk, DetailsUnavailable
 from services.calendar_writer.domain import OPEN, Effect, Rhythm
 from services.calendar_writer.domain import Standing as Stands
@@ -187,6 +188,7 @@ class World:
     reminded: Reminded
     clock: Clock
     circuits: Mapping[Provider, Circuit]
+    switches: MemorySwitches
     desk: Desk
 
     def connect(self, host: str = HOST, provider: Provider = "google", name: str = "") -> CalendarAccess:
@@ -239,7 +241,23 @@ def world() -> World:
     make = EffectMaker(SECRET)
     circuits: dict[Provider, Circuit] = {name: Circuit(clock.seconds) for name in calendars}
     outages, rhythm = Outages(circuits), Rhythm()
-    desk = Desk(details, grants, ledger, placing, calendars, told, reminded, make, clock, map, at_once, outages, rhythm)
-    made = World(details, grants, google, microsoft, ledger, told, reminded, clock, circuits, desk)
+    switches = MemorySwitches()
+    desk = Desk(
+        details,
+        grants,
+        ledger,
+        placing,
+        calendars,
+        told,
+        reminded,
+        make,
+        clock,
+        map,
+        at_once,
+        outages,
+        switches,
+        rhythm,
+    )
+    made = World(details, grants, google, microsoft, ledger, told, reminded, clock, circuits, switches, desk)
     made.connect()
     return made

@@ -65,7 +65,7 @@ def test_queues_are_judged_by_who_consumes_and_dead_letters_by_their_number(monk
         **{question.name: (0, 2) for question in bus.QUESTIONS if question.service != "auth"},
     }
     monkeypatch.setattr(Link, "open", lambda self, **_: SimpleNamespace(release=lambda: None))
-    monkeypatch.setattr(bus, "_look", lambda connection, name: there.get(name))
+    monkeypatch.setattr(bus, "look", lambda connection, name: there.get(name))
     # when they are looked at
     consumed = ["booking.hold-bookings", "booking.decide-holds"]
     found = list(bus.queues(settings_of(GOOD), consumed, ["auth", "availability", "booking"]))

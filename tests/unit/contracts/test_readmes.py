@@ -24,7 +24,16 @@ READMES = [
 ]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in READMES}
 SERVICES = {s["name"]: s for s in tomllib.loads((ROOT / "deploy/rabbitmq/access.toml").read_text())["services"]}
-OTHERS = {"VALET_PROBES", "VALET_MONGOD", "VALET_CHROMIUM", "VALET_CHROMEDRIVER", "VALET_REQUIRE_BROWSER"}
+OTHERS = {
+    "VALET_PROBES",
+    "VALET_MONGOD",
+    "VALET_CHROMIUM",
+    "VALET_CHROMEDRIVER",
+    "VALET_REQUIRE_BROWSER",
+    "VALET_PROMETHEUS",
+    "VALET_PROMTOOL",
+    "VALET_REQUIRE_PROMETHEUS",
+}
 """Settings of the command, the local stack and the tests."""
 
 

@@ -14,6 +14,7 @@ from libs.contracts.reasons import Reason
 from libs.messaging import intake, topology
 from libs.messaging.delivery import Incoming, Malformed
 from libs.messaging.intake import MOST_ATTEMPTS, POISONOUS, Raw, Unfit
+from libs.telemetry import trace
 from libs.testing.events import CANARIES, held, requested
 from libs.testing.leaks import leaks
 from tests.unit.messaging.messages import NOW, SOURCE, TRACE, binary, message, structured
@@ -45,8 +46,28 @@ def test_a_binary_event_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["ada@example.com", f"{TRACE}-a@b", TRACE.upper().replace("1", "A"), "", "00-1-2-01"])
 def test_a_trace_header_that_is_none_is_not_carried_on(text: str) -> None:
-    assert read(message(structured(traceparent=text))).traceparent is None
+    given = read(message(structured(traceparent=text))).traceparent
+    facts = topology.Queue("availability", "check-holds", ("booking-held",))
+    said = message(structured(held("mine"), traceparent=text), routing_key="booking-held")
+    fact: Any = intake.read(said, facts, MOST)
+
+    assert given is not None
+    assert trace.read(given) == given != text
+    assert fact.traceparent is None
     assert read(message(structured(traceparent=TRACE))).traceparent == TRACE
+
+
+def test_a_request_without_a_trace_begins_one_and_keeps_it_while_it_waits() -> None:
+    first = read(message(structured(traceparent=None)))
+    again = read(message(structured(traceparent=None), headers={intake.TRACE: first.traceparent}))
+    other = read(message(structured(traceparent=None)))
+
+    assert trace.id_of(first.traceparent) is not None
+    assert again.traceparent == first.traceparent != other.traceparent
+    assert (
+        read(message(structured(traceparent=None), headers={intake.TRACE: "ada@example.com"})).traceparent
+        != "ada@example.com"
+    )
 
 
 def bare(event: bytes) -> dict[str, Any]:

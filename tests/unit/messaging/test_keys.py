@@ -1,19 +1,24 @@
 """A service's master keys at start: with which words and code it ends, and what Prometheus and the log are told."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
+import eventlet
 import pytest
 from prometheus_client import REGISTRY
+from pydantic import SecretStr
 
 from libs.config.settings import Settings
 from libs.crypto import keyfile, masters
 from libs.crypto.errors import KeyringError, KeyServiceUnavailable
 from libs.crypto.keyring import Keyring, Wrapped
 from libs.messaging import keys
+from libs.messaging.runtime import Runtime
 from libs.testing.keys import INDEX, MemoryKeys, keyring
 from libs.testing.leaks import LogCapture
+
+NOWHERE = SecretStr("amqps://nobody:nothing@localhost:1/none")
 
 
 class Ended(Exception):
@@ -89,3 +94,39 @@ def test_trouble_that_goes_on_is_logged_once_and_measured_until_it_is_over(setti
     assert REGISTRY.get_sample_value("valet_keyring_unusable") == 0
     assert REGISTRY.get_sample_value("valet_keyring_info", {"current": "k1"}) == 1
     assert REGISTRY.get_sample_value("valet_keyring_info", {"current": made.current}) is None
+
+
+def test_the_age_of_every_key_is_told_and_those_that_are_gone_are_not() -> None:
+    def age(name: str) -> float | None:
+        return REGISTRY.get_sample_value("valet_keyring_key_age_seconds", {"key": name})
+
+    year = datetime.now(UTC) - timedelta(days=365)
+    both = {"k-old": b"o" * 32, "k-undated": b"u" * 32}
+    telling = keys.Telling()
+    telling.read(Keyring("k-old", both, INDEX, {"k-old": year.isoformat(), "k-undated": "not a date"}))
+
+    assert age("k-old") == pytest.approx(365 * 86400, abs=60)
+    assert age("k-undated") == pytest.approx(0, abs=60)
+    telling.read(Keyring("k-undated", {"k-undated": b"u" * 32}, INDEX))
+    assert age("k-old") is None
+    assert age("k-undated") == pytest.approx(0, abs=60)
+
+
+def test_the_key_file_is_looked_at_also_while_nothing_asks_for_a_key() -> None:
+    class Watched:
+        looks = 0
+
+        @property
+        def current(self) -> str:
+            self.looks += 1
+            return "k1"
+
+    # given a process at rest, and its keys
+    runtime, watched = Runtime("booking", Settings(amqp_url=NOWHERE, keyring_seconds=0.01)), Watched()
+    runtime.masters = watched  # type: ignore[assignment]  # nothing else of them is used
+    # when time passes
+    looking = eventlet.spawn(runtime.look_at_keys)
+    eventlet.sleep(0.2)
+    looking.kill()
+    # then
+    assert watched.looks > 1

@@ -1,11 +1,12 @@
 """The relay: what was written is sent at once, what was left behind is swept, nothing is forgotten before it is confirmed."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from libs.contracts import codec
-from libs.messaging import topology
+from libs.messaging import intake, topology
 from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.relay import Relay
 from libs.mongo.outbox import Pending
@@ -37,6 +38,14 @@ def test_a_flight_is_sent_and_then_forgotten() -> None:
         (topology.EVENTS, "booking-held", f"e{n}", f"body {n}".encode(), codec.STRUCTURED) for n in range(3)
     ]
     assert left(outbox) == []
+
+
+def test_what_is_sent_says_when_so_that_its_wait_in_a_queue_can_be_measured() -> None:
+    outbox, waiting = filled(1)
+    bus, before = FlightRecorder(), time.time()
+    Relay(outbox, bus).send(waiting)
+
+    assert before - 1 <= bus.sent[0].headers[intake.FIRST_SEEN] / 1000 <= time.time()
 
 
 @pytest.mark.parametrize("trouble", [BusUnavailable("no confirm in time"), Unroutable("no queue")])

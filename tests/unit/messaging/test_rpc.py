@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from libs.contracts.events import HostId, Instant
 from libs.messaging.answering import Answers, Arguments
-from libs.messaging.bodies import Question
+from libs.messaging.bodies import MAX_REPLY, Question
 from libs.messaging.errors import BadArguments, RpcFailed, ServiceUnavailable
 from libs.testing.leaks import LogCapture, leaks
 
@@ -140,3 +141,35 @@ class TestFailures:
     def test_errors_name_what_happened_and_no_more(self) -> None:
         assert str(RpcFailed("Failed", "detail")) == "the other service failed: Failed"
         assert str(ServiceUnavailable("booking.details: no answer in 5 s")) == "booking.details: no answer in 5 s"
+
+
+class TestMeasured:
+    @pytest.mark.parametrize(
+        ("method", "args", "outcome"),
+        [
+            ("details", [["a"]], "answered"),
+            ("details", ["a"], "refused"),
+            ("failing", ["expected"], "refused"),
+            ("failing", [""], "failed"),
+            ("failing", ["odd"], "failed"),
+        ],
+    )
+    def test_every_question_is_measured_by_how_it_was_answered(
+        self, method: str, args: list[Any], outcome: str
+    ) -> None:
+        def count() -> float:
+            labels = {"question": "desk.measured", "outcome": outcome}
+            return REGISTRY.get_sample_value("valet_rpc_answer_seconds_count", labels) or 0
+
+        before = count()
+        answers = Answers(getattr(Desk(), method), Arguments.of(getattr(Desk, method)), (Expected,), "desk.measured")
+        answers.reply(msgspec.json.encode({"args": args}))
+
+        assert count() == before + 1
+
+    def test_an_answer_that_is_too_large_is_counted_as_that(self) -> None:
+        answers = Answers(lambda: "x" * MAX_REPLY, Arguments({}), question="desk.large")
+        answers.reply(b"{}")
+
+        labels = {"question": "desk.large", "outcome": "too-large"}
+        assert REGISTRY.get_sample_value("valet_rpc_answer_seconds_count", labels) == 1

@@ -19,6 +19,7 @@ from libs.messaging.publisher import Outgoing
 from libs.messaging.rescue import Rescue
 from libs.messaging.runtime import Runtime
 from libs.messaging.work import Rules, Worker
+from libs.telemetry import trace
 from libs.testing.bus import FlightRecorder
 from libs.testing.events import CANARIES, held, requested
 from libs.testing.keys import keyring
@@ -89,6 +90,7 @@ def test_it_comes_back_as_it_was_sent_however_often_it_is_put_off(case: str) -> 
     ((one,), (two,)) = (first.seen, second.seen)
     assert (two.id, two.source, two.type, two.data) == (one.id, one.source, one.type, one.data)
     assert (one.attempt, two.attempt, opened.attempt) == (1, 2, 3)
+    assert trace.id_of(two.traceparent) == trace.id_of(one.traceparent) is not None
     assert opened.first_seen == two.first_seen
     assert isinstance(two.data, Malformed) == (case == "malformed")
 

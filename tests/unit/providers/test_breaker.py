@@ -291,7 +291,7 @@ TestLife.settings = hypothesis_settings(max_examples=50, stateful_step_count=30,
 class NoWay:
     """A door that leads nowhere."""
 
-    def __init__(self, _: Settings) -> None:
+    def __init__(self, _: Settings, **__: object) -> None:
         pass
 
     def ask(self, *_: object, **__: object) -> None:

@@ -5,6 +5,7 @@ import logging
 import warnings
 
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.telemetry import logs
 from libs.telemetry.logs import QUIET
@@ -109,3 +110,14 @@ def test_afterwards_logging_is_as_it_was() -> None:
         pass
 
     assert (logging.getLogger().handlers[:], logging.getLogger().level) == before
+
+
+def test_lines_are_counted_by_level() -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("valet_log_lines_total", {"level": "warning"}) or 0
+
+    before = count()
+    with captured_logs():
+        logs.logger().warning("bus lost")
+
+    assert count() == before + 1

@@ -1,0 +1,1 @@
+"""`valet status`: one screen that says how Valet is."""
