@@ -1,0 +1,1 @@
+"""What Prometheus scrapes, and the rules it evaluates."""

@@ -1,0 +1,1 @@
+"""Prometheus' rules and alerts, and the runbooks that go with them."""
