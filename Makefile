@@ -6,7 +6,7 @@ UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
 ONCE ?=
 export ONCE
 
-.PHONY: help setup check test test-long run stop clean lock model faults attacks privacy bench-slots
+.PHONY: help setup check test test-long run stop clean lock model faults attacks privacy manifests bench-slots images sbom
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,22 @@ privacy: ## Made-up people looked for everywhere, erasures, and the list of all 
 	@sh deploy/local/bootstrap.sh
 	@SEED=$(SEED) $(PYTHON) -m tests.privacy
 
+manifests: ## The Kubernetes manifests by checkov, and by the operators' own schemas if CRDS=DIR has their definitions; the rest is in `make test`
+	@sh deploy/local/bootstrap.sh --browser
+	@sh k8s/check.sh
+	@[ -z "$(CRDS)" ] || VALET_CRDS="$(CRDS)" .venv/bin/pytest tests/policy/test_schemas.py
+
 bench-slots: setup ## How fast free times are found, beside a plain sort-and-merge in the same run
 	@$(PYTHON) -m tests.bench.slots
+
+images: setup ## An image per service and one for the `valet` command, with docker, podman or buildah; OPTIONS="--registry ghcr.io/example auth"
+	@$(PYTHON) -m deploy.images $(OPTIONS)
+
+sbom: setup ## What the images hold, as a bill of materials from the lock file: build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@$(UV) export --quiet --frozen --no-dev --no-emit-project --format cyclonedx1.5 --preview-features sbom-export --output-file build/lock.cdx.json
+	@$(PYTHON) deploy/images/sbom.py build/lock.cdx.json --output build/sbom.json && rm build/lock.cdx.json
+	@echo "build/sbom.json"
 
 run: setup ## The main job, live, on this machine; Ctrl-C stops everything. ONCE=1: print lines and end
 	@$(PYTHON) -m deploy.demo
