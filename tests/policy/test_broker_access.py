@@ -4,7 +4,7 @@ from typing import Any
 
 from deploy.rabbitmq import kubernetes
 from deploy.rabbitmq.definitions import definitions, user_names
-from tests.policy.rules import BASE
+from tests.policy.rendering import BASE
 
 FILE = BASE.parent / "components" / "broker-access" / "access.yaml"
 OBJECTS = kubernetes.objects()
