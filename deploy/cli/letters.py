@@ -43,7 +43,7 @@ def row(found: Found, name: str) -> dict[str, Any]:
 
 def table(letters: Sequence[Found], short: dict[str, str]) -> Any:
     """Letters as lines."""
-    made = views.grid("id", "at", "queue", "reason", "attempts", "event", "content")
+    made = views.listing("id", "at", "queue", "reason", "attempts", "event", "content")
     for one in letters:
         letter = one.letter
         event = f"{letter.type or '?'} {letter.id or ''}".strip() if letter else "?"

@@ -152,7 +152,7 @@ def bookings(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can 
 
 def table(found: Sequence[Listed], where: ZoneInfo) -> RenderableType:
     """Bookings as lines, by the clocks of `where`."""
-    made = views.grid("booking", "host", f"start ({where.key})", "minutes", "state", "calendar")
+    made = views.listing("booking", "host", f"start ({where.key})", "minutes", "state", "calendar")
     for one in found:
         start, end = datetime.fromisoformat(one.start), datetime.fromisoformat(one.end)
         entry = views.state(one.calendar.state, one.calendar.reason) if one.calendar else Text("-")

@@ -66,6 +66,13 @@ def grid(*titles: str) -> Table:
     return table
 
 
+def listing(*titles: str) -> Table:
+    """The same, of what is named by ids: they stay whole, to be copied, however narrow the window is."""
+    table = grid(*titles)
+    table.columns[0].no_wrap = True
+    return table
+
+
 def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
     """Names and values."""
     table = Table.grid(padding=(0, 2))

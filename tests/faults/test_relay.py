@@ -41,7 +41,7 @@ def test_a_reset_ends_what_stands_and_what_comes(echo: int) -> None:
         assert _said(one, b"before") == b"before"
         relay.set(Mode.RESET)
         assert _ended(one)
-        with _connected(relay) as other:
+        with suppress(ConnectionError), _connected(relay) as other:  # it may be reset before it knows that it stands
             assert _ended(other)
         relay.set(Mode.OPEN)
         with _connected(relay) as again:

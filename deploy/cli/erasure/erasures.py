@@ -60,7 +60,7 @@ def _all(context: typer.Context) -> None:
     if screen.as_json:
         screen.document(answer)
         return
-    table = views.grid("erasure", "asked at", "age", "state", "waits for", "request")
+    table = views.listing("erasure", "asked at", "age", "state", "waits for", "request")
     for row in rows:
         open_ = row.state != "finished"
         how_old = age(row.asked_at, now) if open_ else ""

@@ -17,7 +17,7 @@ def test_hosts_and_bookings_are_listed(connected: str, start: datetime, valet: V
     (row,) = (row for row in found.document["bookings"] if row["booking"] == booked["booking"])
     assert (row["host"], row["calendar"]["state"]) == (connected, "written")
     assert "Ada" not in found.out
-    assert booked["booking"] in valet("bookings", "--host", connected, *span).out
+    assert booked["booking"] in valet("bookings", "--host", connected, *span, settings={"COLUMNS": "70"}).out
     # and the host is found by provider and state, and a page at a time
     (host,) = valet("hosts", connected, "--json").document["connections"]
     names = {row["host"] for row in valet("hosts", "--provider", host["provider"], "--state", "connected",
