@@ -15,8 +15,6 @@ from tests.collector import Collector, collecting
 from tests.traffic.judged import violations
 from tests.traffic.shapes import note_run
 
-TESTS = Path(__file__).parent
-
 STATE = Path(os.environ.get("VALET_TEST_STATE", Path(__file__).parent.parent / ".valet" / "test"))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 TRAFFIC = STATE / f"traffic-{WORKER}.jsonl"
@@ -25,20 +23,6 @@ os.environ["SANDBOX_TRAFFIC_FILE"] = str(TRAFFIC)  # for every sandbox that this
 # How long one example takes says more about what else runs on the machine than about the code.
 settings.register_profile("valet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("valet")
-
-
-LONGEST_FIRST = ("e2e", "faults", "privacy", "integration", "browser", "model", "attacks", "contract")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes, what takes long comes first: then none of them works at it alone while the others have ended.
-
-    Attacks leave dead letters behind, so they come after what looks at those.
-    """
-    if config.getoption("dist", "no") == "no" and not hasattr(config, "workerinput"):
-        return
-    ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,7 @@
 import json
 import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from deploy.local.stack import Stack
 from deploy.sandbox.browser import approve
 from deploy.sandbox.client import SandboxAdmin
+from tests.e2e.cli.calling import ended
 
 HOST, ACCOUNT = "cli-example", "cli.example@example.com"
 INVITEE = (
@@ -53,14 +52,13 @@ def environment(stack: Stack, changes: Mapping[str, str | None]) -> dict[str, st
 
 
 @pytest.fixture
-def valet(stack: Stack) -> Valet:
+def valet(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Valet:
     """Run `valet` with these words; `settings` changes the operator's settings."""
 
     def run(*words: str, settings: Mapping[str, str | None] | None = None, module: str = "deploy.cli.main") -> Ended:
-        command: Sequence[str] = [sys.executable, "-m", module, *words]
-        env = environment(stack, settings or {})
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
-        return Ended(done.returncode, done.stdout, done.stderr)
+        folder = tmp_path_factory.mktemp("called")
+        code = ended(module, words, environment(stack, settings or {}), folder, 120)
+        return Ended(code, *((folder / name).read_text() for name in ("out", "err")))
 
     return run
 

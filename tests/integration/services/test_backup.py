@@ -27,6 +27,7 @@ from deploy.local.stack import Stack
 from libs.mongo.client import Document, connect
 from libs.mongo.maintenance import COLLECTION, MARK, under_way
 from tests.conftest import settings_of
+from tests.integration.messaging.support import wait_until
 from tests.integration.services.test_start import run
 
 ADA, BOB, EVE = (letter * 52 for letter in "abe")
@@ -417,12 +418,10 @@ def test_a_service_that_runs_is_seen(found: Stores, servers: Stack) -> None:
     database = connect(settings_of(servers, "availability"), "tests")
     database.command("ping")
     # then that service is said to run
-    assert found.running(lambda seconds: None) == sorted({*before, "availability"})
+    wait_until(lambda: set(found.running(lambda seconds: None)) == {*before, "availability"}, 30)
     # when it is gone, then it is not
     database.client.close()
-    deadline = time.monotonic() + 30
-    while set(found.running(lambda seconds: None)) != before:
-        assert time.monotonic() < deadline
+    wait_until(lambda: set(found.running(lambda seconds: None)) == before, 30)
 
 
 def test_apply_erases_what_another_restore_brought_back(
