@@ -23,7 +23,7 @@ def none_before(link: Link) -> Iterator[None]:
 
     def empty() -> None:
         connection = link.open()
-        for service in ("booking", "availability"):
+        for service in ("auth", "availability", "booking", "calendar-writer"):
             with suppress(Exception):
                 connection.connection.channel().queue_purge(topology.dead_queue(service))
         connection.release()

@@ -101,7 +101,8 @@ def test_a_replica_whose_key_file_is_old_puts_off_what_it_cannot_open_yet(
 
 @pytest.mark.timeout(420)
 def test_rotating_under_load_leaves_nothing_behind(world: World, names: str, valet: Valet) -> None:
-    # given people who have booked, and others who go on booking
+    # given people who have booked, and others who go on booking; and no letters of other tests
+    dead_letters(world)
     world.connect(f"load-{names}", "google")
     requests, heard = Requests(world, f"load-{names}", names), Heard()
     old = valet("keys", "status", "--json").document["services"]
