@@ -1,6 +1,7 @@
 """The real parts that tests run against: one local stack per test run, in a state folder of its own."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,9 @@ def servers(collector: Collector) -> Iterator[Stack]:
     # Half the usual patience with providers: what waits for it in these tests, and there are many, waits half as long.
     os.environ.setdefault("VALET_PROVIDER_TIMEOUT", "5")
     os.environ.setdefault("VALET_KEYRING_SECONDS", "1")  # and key files are looked at ten times as often
+    Stack(STATE / WORKER).stop(at_once=True)  # a session that was broken off leaves its servers, and letters in them
+    for data in ("rabbitmq", "mongod"):
+        shutil.rmtree(STATE / WORKER / data, ignore_errors=True)
     stack = Stack(STATE / WORKER)
     stack.start(SERVERS)
     yield stack
