@@ -163,7 +163,8 @@ FLOOD = 20_000 if LONG else 600
 def test_questions_are_not_kept_without_bound(world: World, how: str) -> None:
     def questions() -> list[str]:
         listed = world.stack.rabbitmqctl("list_queues", "-p", "valet", "name", "arguments").stdout.splitlines()
-        return [line for line in listed if line.startswith("rpc.")]
+        # What waits for answers is another thing: a nameko client's queue, which ends by itself (x-expires).
+        return [line for line in listed if line.startswith("rpc.") and not line.startswith("rpc.reply-")]
 
     def endless() -> list[str]:
         return [line for line in questions() if not ("x-max-length" in line and "reject-publish" in line)]
