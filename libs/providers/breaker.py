@@ -104,7 +104,7 @@ class Breaker:
     """A provider's circuit around its calls, and what Prometheus sees of it."""
 
     def __init__(self, provider: Provider, circuit: Circuit | None = None) -> None:
-        self.circuit = circuit or Circuit()
+        self._circuit = circuit or Circuit()
         self._open = PROVIDER_CIRCUIT_OPEN.labels(provider)
         self._refused = PROVIDER_CIRCUIT_REFUSED.labels(provider)
         self._open.set(0)
@@ -118,7 +118,7 @@ class Breaker:
         Only Unreachable counts against the provider: whoever refuses, limits or asks for another token is there.
         """
         try:
-            ticket = self.circuit.enter()
+            ticket = self._circuit.enter()
         except TryLater:
             self._refused.inc()
             raise
@@ -130,8 +130,8 @@ class Breaker:
             answered = None if isinstance(error, EgressRefused | SwitchedOff) else not isinstance(error, Unreachable)
             raise
         finally:
-            self.circuit.leave(ticket, answered, mailbox)
-            self._open.set(self.circuit.is_open)
+            self._circuit.leave(ticket, answered, mailbox)
+            self._open.set(self._circuit.is_open)
 
 
 class Outages:
