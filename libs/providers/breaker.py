@@ -146,8 +146,9 @@ class Outages:
         return [provider for provider, circuit in self._circuits.items() if circuit.is_askable]
 
     def over(self) -> list[Provider]:
-        """Providers that have come back since this was asked last."""
-        back = {provider: circuit.comebacks for provider, circuit in self._circuits.items()}
-        found = [provider for provider, count in back.items() if count > self._known[provider]]
-        self._known = back
-        return found
+        """Providers that have come back, and for which nobody has said since that this is dealt with."""
+        return [provider for provider, circuit in self._circuits.items() if circuit.comebacks > self._known[provider]]
+
+    def dealt_with(self, provider: Provider) -> None:
+        """What waited for the provider goes on."""
+        self._known[provider] = self._circuits[provider].comebacks

@@ -44,6 +44,7 @@ def sweep(desk: Desk) -> None:
             _brought_back(provider, 1, desk)
         for provider in desk.outages.over():
             provider_back(provider, desk)
+            desk.outages.dealt_with(provider)
     except StoreUnavailable as error:
         logger().warning("open effects not swept", error=type(error).__name__)
 

@@ -13,15 +13,17 @@ from libs.contracts.events import CalendarConnected, HostCalendarsChanged
 from libs.contracts.questions import HostAccess, HostState
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Outcome, Poison, Retry
+from libs.mongo.errors import StoreUnavailable
 from libs.providers.errors import RateLimited, Unauthorized, Unreachable
 from libs.testing.clock import START
 from libs.testing.events import HOST, HOUR, SOON, confirmed, connection_id, incoming
 from libs.testing.grants import calendar_of
 from libs.testing.leaks import LogCapture
-from services.calendar_writer.domain import SLACK, Standing, tried
+from services.calendar_writer.domain import SLACK, Effect, Standing, tried
 from services.calendar_writer.handlers import write_entries
 from services.calendar_writer.measuring import measure_open, summary
 from services.calendar_writer.parked import resume, sweep, sweep_left
+from services.calendar_writer.store import Claim
 from tests.unit.calendar_writer.doubles import World, over, stands, world
 
 CONNECTED = CalendarConnected(
@@ -229,6 +231,24 @@ class TestOutage:
         sweep(made.desk)
 
         assert deliver(made) == [DONE] * 5
+
+    def test_if_the_store_goes_away_meanwhile_the_next_sweep_does_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = self.waiting("one")
+        made.come_back()
+        asked = made.ledger.left_behind
+
+        def gone(claim: Claim) -> Sequence[Effect]:
+            if claim.waits:
+                raise StoreUnavailable
+            return asked(claim)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(made.ledger, "left_behind", gone)
+            sweep(made.desk)
+        assert made.reminded.taken() == []
+        sweep(made.desk)
+
+        assert deliver(made) == [DONE]
 
     def test_what_the_bus_did_not_take_has_its_own_message_still(self) -> None:
         made = self.waiting("one")

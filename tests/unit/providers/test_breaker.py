@@ -326,6 +326,8 @@ def test_whoever_waits_for_a_provider_learns_when_to_ask_and_when_it_is_back() -
     assert outages.askable() == ["google"]
     probe = down.enter()
     assert outages.askable() == []
-    # then it is told once that it is back
+    # then it is told that it is back, until that is dealt with
     down.leave(probe, answered=True)
-    assert (outages.askable(), outages.over(), outages.over()) == ([], ["google"], [])
+    assert (outages.askable(), outages.over(), outages.over()) == ([], ["google"], ["google"])
+    outages.dealt_with("google")
+    assert outages.over() == []
