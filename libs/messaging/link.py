@@ -1,7 +1,5 @@
 """Connections to RabbitMQ: over TLS with the host's name checked, opened within a deadline."""
 
-import select
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,35 +19,6 @@ HEARTBEAT = 10  # seconds
 TROUBLE: tuple[type[Exception], ...] = (OSError, amqp.AMQPError, ssl.SSLError, EOFError)
 CLOSED: tuple[type[Exception], ...] = (*TROUBLE, AttributeError)
 """Also what py-amqp raises when something is done on a channel that is closed already."""
-
-
-class Wire:
-    """The connection under kombu's, held fast: asked for a lost one, kombu and py-amqp silently make another."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._kombu = connection
-        self.amqp: amqp.Connection = connection.connection
-        self._transport = self.amqp.transport
-
-    def readable(self, within: float) -> bool:
-        """Whether there is something to read within so many seconds. Leaves TLS alone: of two threads, only one at a time
-        may read or write with it, so whoever shares a connection waits here and reads under the lock of the writers."""
-        sock = self._transport.sock
-        if sock is None:
-            raise OSError("closed")
-        if self._transport._read_buffer or sock.pending():
-            return True
-        return bool(select.select([sock], [], [], within)[0])
-
-    def cut(self) -> None:
-        """Close at once, without the farewells of TLS and AMQP: a broker that hangs would not answer them."""
-        sock, self._transport.sock = self._transport.sock, None
-        with suppress(*CLOSED):
-            sock.shutdown(socket.SHUT_RDWR)
-        with suppress(*CLOSED):
-            sock.close()
-        with suppress(*CLOSED):
-            self._kombu.release()
 
 
 class Link:

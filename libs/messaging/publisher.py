@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from queue import Empty, LifoQueue
 from typing import Any
 
-from amqp import Channel, Message
+from amqp import Channel, Message, spec
 from kombu import Connection
 
 from libs.messaging.errors import BusUnavailable, MessagingError, Unroutable
-from libs.messaging.link import TROUBLE, Link, Wire
+from libs.messaging.link import TROUBLE, Link
+from libs.messaging.wire import Wire
 from libs.telemetry import metrics
 
 POOL = 8  # idle connections kept; a new one costs a TLS handshake
@@ -119,14 +120,15 @@ class _Lane:
     def fly(self, flight: Sequence[Outgoing], timeout: float) -> None:
         self._refused = self._returned = 0
         deadline = time.monotonic() + timeout
-        for message in flight:
-            self._send(message, timeout)
+        with self._wire.gathered(timeout):
+            for message in flight:
+                self._send(message)
         while self._waiting:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise BusUnavailable("no confirm in time")
             with suppress(TimeoutError):
-                self._wire.amqp.drain_events(timeout=left)
+                self._wire.drain(left)
         if self._refused:
             raise BusUnavailable("the broker refused a message")
         if self._returned:
@@ -135,7 +137,7 @@ class _Lane:
     def alive(self) -> bool:
         """Whether the broker has not closed the connection while it lay idle."""
         try:
-            self._wire.amqp.drain_events(timeout=0)
+            self._wire.drain(0)
         except TimeoutError:
             return True
         except TROUBLE:
@@ -145,7 +147,7 @@ class _Lane:
     def close(self) -> None:
         self._wire.cut()
 
-    def _send(self, message: Outgoing, timeout: float) -> None:
+    def _send(self, message: Outgoing) -> None:
         properties: dict[str, Any] = {"delivery_mode": PERSISTENT, "content_type": message.content_type}
         if self._user:  # the broker refuses any other user's (https://www.rabbitmq.com/docs/validated-user-id)
             properties["user_id"] = self._user
@@ -157,12 +159,12 @@ class _Lane:
             properties["correlation_id"] = message.correlation_id
         if message.expiration is not None:
             properties["expiration"] = str(message.expiration)
-        self._channel.basic_publish(
+        # Not basic_publish: it reads from the socket before each message.
+        self._channel.send_method(
+            spec.Basic.Publish,
+            "Bssbb",
+            (0, message.exchange, message.routing_key, message.mandatory, False),
             Message(message.body, **properties),
-            message.exchange,
-            message.routing_key,
-            message.mandatory,
-            timeout=timeout,
         )
         self._sent += 1
         self._waiting.add(self._sent)

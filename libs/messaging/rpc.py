@@ -15,7 +15,8 @@ from kombu import Connection
 from libs.messaging import topology
 from libs.messaging.bodies import JSON, Answer, Question
 from libs.messaging.errors import BusUnavailable, RpcFailed, ServiceUnavailable
-from libs.messaging.link import Link, Wire
+from libs.messaging.link import Link
+from libs.messaging.wire import Wire
 from libs.telemetry import metrics, trace, tracing
 
 REPLY_TO = "amq.rabbitmq.reply-to"
@@ -143,7 +144,7 @@ class _Session:
                 with self._write:
                     with suppress(TimeoutError):
                         if readable:
-                            self._wire.amqp.drain_events(timeout=0.05)
+                            self._wire.drain(0.05)
                     self._wire.amqp.heartbeat_tick()
         except Exception:  # noqa: BLE001 - py-amqp says "closed" in many ways; those who wait are told below
             self.open = False

@@ -13,7 +13,8 @@ from kombu import Connection
 
 from libs.messaging import intake, topology
 from libs.messaging.intake import Raw
-from libs.messaging.link import CLOSED, HEARTBEAT, Wire
+from libs.messaging.link import CLOSED, HEARTBEAT
+from libs.messaging.wire import Wire
 
 POLL = 1.0  # seconds; bounds how late a stop or a heartbeat is noticed
 MOST_BYTES = 16 * 1024 * 1024
@@ -85,7 +86,7 @@ class Session:
         with self._write:
             with suppress(TimeoutError):
                 while readable:
-                    self._wire.amqp.drain_events(timeout=0.05)
+                    self._wire.drain(0.05)
                     readable = len(self._arrived) < most and not self.heavy and self._wire.readable(0)
             self._wire.amqp.heartbeat_tick()
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from bson import Binary
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
 from libs.crypto.keyring import Wrapped
 from libs.crypto.rotation import Exchange
 from libs.mongo.client import Document
-from libs.mongo.guard import guarded
+from libs.mongo.guard import duplicates, guarded
 
 
 class MongoKeyStore:
@@ -38,16 +39,15 @@ class MongoKeyStore:
     def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
         """Store each unless its owner has one already."""
         now = datetime.now(UTC)
-        writes = [
-            UpdateOne(
-                {"_id": owner},
-                {"$setOnInsert": {"master": key.master, "wrapped": key.blob, "created": now}},
-                upsert=True,
-            )
+        new = [
+            {"_id": owner, "master": key.master, "wrapped": Binary(key.blob), "created": now}
             for owner, key in keys.items()
         ]
         with guarded():
-            self._keys.bulk_write(writes, ordered=False)
+            try:
+                self._keys.insert_many(new, ordered=False)
+            except BulkWriteError as error:
+                duplicates(error)  # what is there already stays
 
     def remove(self, owner: str) -> bool:
         """Destroy a key; false if there was none."""

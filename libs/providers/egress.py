@@ -3,17 +3,18 @@
 The check looks at the prepared request, that is, at the very bytes that would leave.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
+import msgspec
 import requests
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ConnectTimeout, RequestException, SSLError, Timeout
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from libs.config.settings import Settings
@@ -23,7 +24,7 @@ from libs.providers.answers import Answer
 from libs.providers.errors import EgressRefused, Unreachable
 from libs.providers.metering import count_limits
 from libs.providers.switches import Switches
-from libs.providers.transport import new_session, until
+from libs.providers.transport import Transport, until
 from libs.telemetry import tracing
 from libs.telemetry.metrics import EGRESS_REFUSED, PROVIDER_REQUESTS, PROVIDER_SECONDS
 
@@ -51,11 +52,11 @@ class Door:
     """Sends what the allow-list knows. One instance serves all threads or greenlets of a process."""
 
     def __init__(
-        self, settings: Settings, session: requests.Session | None = None, switches: Switches | None = None
+        self, settings: Settings, transport: Transport | None = None, switches: Switches | None = None
     ) -> None:
         self._settings = settings
         self._switches = switches or Switches()
-        self._session = session or new_session(str(settings.ca_bundle) if settings.ca_bundle else None)
+        self._transport = transport or Transport(str(settings.ca_bundle) if settings.ca_bundle else None)
 
     def ask(
         self,
@@ -74,11 +75,15 @@ class Door:
         """
         rule = self._rule(provider, operation)
         headers = {"Authorization": f"Bearer {token}", **{k.title(): _literal(v) for k, v in rule.headers.items()}}
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else msgspec.json.encode(body)
         if data is not None:
             headers["Content-Type"] = "application/json"
-        request = requests.Request(rule.method, url, params=dict(query or {}), data=data, headers=headers)
-        return self.send(provider, operation, request.prepare())
+        if rule.method != "GET":
+            headers["Content-Length"] = str(len(data or b""))
+        request = requests.PreparedRequest()  # made by hand: to have it prepared takes as long as to send it
+        request.method, request.url, request.body = rule.method, f"{url}?{urlencode(query)}" if query else url, data
+        request.headers = CaseInsensitiveDict(headers)
+        return self.send(provider, operation, request)
 
     def send(self, provider: Provider, operation: str, request: requests.PreparedRequest) -> Answer:
         """Send a prepared request (that is how the OAuth libraries come through). Raises like `ask`."""
@@ -114,7 +119,7 @@ class Door:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        self._transport.close()
 
     def _rule(self, provider: Provider, operation: str) -> Rule:
         rule = RULES.get(provider, {}).get(operation)
@@ -143,12 +148,7 @@ class Door:
         left = deadline - time.monotonic()
         try:
             with until(deadline):
-                response = self._session.send(
-                    request,
-                    stream=True,
-                    allow_redirects=False,
-                    timeout=(min(self._settings.connect_timeout, left), left),
-                )
+                response = self._transport.exchange(request, min(self._settings.connect_timeout, left), left)
                 with closing(response):
                     return _read(response)
         except (RequestException, HTTPError, TimeoutError, OSError) as error:
@@ -214,8 +214,8 @@ def _body_allowed(rule: Rule, body: str | bytes | Any | None) -> bool:
     if not isinstance(body, str | bytes):
         return False
     try:
-        names = _form_names(body) if rule.body == "form" else set(_names(json.loads(body)))
-    except (ValueError, RecursionError):
+        names = _form_names(body) if rule.body == "form" else set(_names(msgspec.json.decode(body)))
+    except (ValueError, RecursionError, msgspec.DecodeError):
         return False
     return names <= rule.fields
 

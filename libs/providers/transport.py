@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from http.cookiejar import DefaultCookiePolicy
 from typing import IO, Any
 
 import eventlet
 import requests
 from eventlet.patcher import is_monkey_patched
 from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 from urllib3 import HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPSConnection
 
+KEPT = 128
+"""Connections to one host that are kept: as many as a service has exchanges side by side, for a handshake costs more than those."""
 DEADLINE: ContextVar[float] = ContextVar("valet_provider_deadline")
 """The monotonic instant (seconds) at which the current exchange must be over."""
 
@@ -90,22 +90,22 @@ class _DeadlinePool(HTTPSConnectionPool):
     ConnectionCls = _DeadlineConnection
 
 
-class _DeadlineAdapter(HTTPAdapter):
+class Transport(HTTPAdapter):
+    """HTTPS with pooled connections: without the retries, cookies, redirects and proxies of a session.
+
+    `ca_bundle` is a file of the authorities to trust; None means the usual public ones.
+    """
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        super().__init__(pool_connections=8, pool_maxsize=KEPT, max_retries=0)
+        self._verify = ca_bundle if ca_bundle is not None else True
+
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **options)
         manager: PoolManager = self.poolmanager
         manager.pool_classes_by_scheme = {"https": _DeadlinePool}
 
-
-def new_session(ca_bundle: str | None) -> requests.Session:
-    """A session for https only, with pooled connections, no retries, no cookies, and deaf to the environment's proxies.
-
-    `ca_bundle` is a file of the authorities to trust; None means the usual public ones.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = ca_bundle if ca_bundle is not None else True
-    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    session.adapters.clear()
-    session.mount("https://", _DeadlineAdapter(pool_connections=8, pool_maxsize=32, max_retries=0))
-    return session
+    def exchange(self, request: requests.PreparedRequest, connect: float, read: float) -> requests.Response:
+        """Send, and return as soon as the status and the headers are there; the time-outs are in seconds. Raises RequestException,
+        urllib3's HTTPError, TimeoutError or OSError."""
+        return self.send(request, stream=True, timeout=(connect, read), verify=self._verify)

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from libs.mongo.client import Document
 from libs.mongo.guard import duplicates, guarded
+from libs.mongo.many import replace_each, where
 from services.availability.domain import Window
 from services.availability.standing import News, Standing
 
@@ -47,14 +48,36 @@ class MongoAgenda:
             )
 
     def note(self, news: Sequence[News]) -> None:
-        writes = [_write(one) for one in newest(news)]
-        if not writes:
-            return
+        left = newest(news)
         with guarded():
-            try:
-                self.documents.bulk_write(writes, ordered=False)
-            except BulkWriteError as error:
-                duplicates(error)  # newer news stands there: the upsert met its id
+            # A hold is nearly always the first that is heard of a booking, and all else is nearly always not.
+            left = self._inserted([one for one in left if one.holds]) + [one for one in left if not one.holds]
+            while left:
+                self._replaced(left)
+                left = self._inserted(self._unknown([one for one in left if not one.amends]))
+
+    def _inserted(self, news: Sequence[News]) -> list[News]:
+        """Add each; those that are here already."""
+        if not news:
+            return []
+        try:
+            self.documents.insert_many([_document(one.standing) for one in news], ordered=False)
+        except BulkWriteError as error:
+            return [news[at] for at in duplicates(error)]
+        return []
+
+    def _replaced(self, news: Sequence[News]) -> None:
+        """Put each in the place of what is older."""
+        new = {one.standing.booking: _document(one.standing) for one in news}
+        replace_each(self.documents, new, where({"$lt": ["$order", "$$own.order"]}, "$$own"))
+
+    def _unknown(self, news: Sequence[News]) -> list[News]:
+        """Those of which nothing is here."""
+        if not news:
+            return []
+        found = self.documents.find({"_id": {"$in": [one.standing.booking for one in news]}}, {"_id": 1})
+        here = {document["_id"] for document in found}
+        return [one for one in news if one.standing.booking not in here]
 
     def around(self, hosts: Collection[str], window: Window) -> Mapping[str, Sequence[Standing]]:
         kept: dict[str, list[Standing]] = {host: [] for host in hosts}
@@ -82,12 +105,6 @@ def newest(news: Iterable[News]) -> list[News]:
 
 def _within(hosts: Collection[str], window: Window) -> Document:
     return {"host": {"$in": list(hosts)}, "ends": {"$gt": window.start}, "starts": {"$lt": window.end}}
-
-
-def _write(news: News) -> ReplaceOne[Document]:
-    document = _document(news.standing)
-    older = {"_id": document["_id"], "order": {"$lt": document["order"]}}
-    return ReplaceOne(older, document, upsert=not news.amends)
 
 
 def _document(standing: Standing) -> Document:

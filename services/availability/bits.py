@@ -3,13 +3,8 @@
 Python's integers are good at this: shifting or joining the 18,000 bits of two months takes about a microsecond.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
-from itertools import chain, compress
 from typing import NamedTuple
-
-from services.availability.zones import instant
 
 CHUNK = 512
 _STRIDES = (12, 6, 4, 3, 2)
@@ -53,10 +48,6 @@ class Frame(NamedTuple):
     def above(self, at: int) -> int:
         """The first cell that does not begin before the instant."""
         return min(max(-(-at // self.width) - self.first, 0), self.size)
-
-    def instants(self) -> tuple[datetime, ...]:
-        """When each cell begins."""
-        return _instants(self)
 
 
 def between(low: int, high: int) -> int:
@@ -107,19 +98,3 @@ class Comb(NamedTuple):
         """A byte 0 or 1 for each tooth."""
         text = format((bits >> self.low) & ((1 << self.width) - 1), f"0{self.width}b")
         return text[:: -self.stride].encode().translate(_TO_FLAGS)
-
-    def pick(self, items: Sequence[datetime], flags: bytes, offset: int = 0) -> Iterable[datetime]:
-        """The items at the teeth that are set, or `offset` cells after them."""
-        return compress(items[self.low + offset :: self.stride], flags)
-
-
-@lru_cache(maxsize=16)
-def _instants(frame: Frame) -> tuple[datetime, ...]:
-    chunks = range(frame.first // CHUNK, (frame.first + frame.size) // CHUNK)
-    return tuple(chain.from_iterable(_chunk(number, frame.width) for number in chunks))
-
-
-@lru_cache(maxsize=256)
-def _chunk(number: int, width: int) -> tuple[datetime, ...]:
-    """Instants are made once and used in many slots: making them costs more than finding the slots."""
-    return tuple(instant(cell * width) for cell in range(number * CHUNK, (number + 1) * CHUNK))

@@ -9,22 +9,21 @@ Inside, time is bits of an integer: one bit for each cell of the grid. Bitmaps o
 hosts are computed from. They fit every question with the same frame, that is, about the same days.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache, reduce
 from itertools import chain
 from math import lcm
-from typing import TypeVar
 
 from libs.contracts.questions import HostRules, Slot
-from services.availability.bits import CHUNK, Comb, Frame, between, every, runs
+from services.availability.bits import CHUNK, Frame, between, every, runs
 from services.availability.domain import Window
 from services.availability.hours import Timetable, local_day, merged, stretches, timetable
+from services.availability.labels import labelled
 from services.availability.rules import GRID_MINUTES
 from services.availability.zones import DAY, instant, seconds, seconds_up
 
-S = TypeVar("S", bound=Slot)
 MINUTE = timedelta(minutes=1)
 _MARGIN = DAY  # as long as a buffer can be
 
@@ -125,20 +124,12 @@ def starts(rules: HostRules, question: Question, busy: int, full_days: Collectio
 
 def windows(starts: int, question: Question) -> list[Window]:
     """The slots at these starts."""
-    return _made(Window, starts, question)
+    return [Window(slot.start, slot.end) for slot in answered(starts, question)]
 
 
 def answered(starts: int, question: Question) -> list[Slot]:
-    """The slots at these starts, as the type that answers carry."""
-    return _made(Slot, starts, question)
-
-
-def _made(kind: Callable[[datetime, datetime], S], starts: int, question: Question) -> list[S]:
-    if not starts:
-        return []
-    comb, instants = Comb.of(starts), question.frame.instants()
-    flags = comb.flags(starts)
-    return list(map(kind, comb.pick(instants, flags), comb.pick(instants, flags, question.cells)))
+    """The slots at these starts, as the type that answers carry. They are shared between answers."""
+    return labelled(starts, question.frame, question.cells)
 
 
 def _in_time(rules: HostRules, question: Question) -> int:

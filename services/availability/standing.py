@@ -58,6 +58,11 @@ class News:
     standing: Standing
     amends: bool = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether the booking is held, and nothing stands yet."""
+        return self.standing.stands is None and self.standing.pending is not None
+
 
 def news_of(item: Incoming[Event], hold: timedelta) -> News | None:
     """How a booking stands after this event; None if the event says nothing of time. `hold` is how long a hold lasts."""

@@ -9,17 +9,16 @@ gets the same answer, and a question about whole days gets the same turns whatev
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
-from itertools import compress, repeat
+from itertools import compress
 from operator import and_, or_
 
-from libs.contracts.questions import TeamSlot
+from libs.contracts.questions import Slot, TeamSlot
 from services.availability.bits import Comb
 from services.availability.domain import Window
-from services.availability.free import Question
+from services.availability.free import Question, answered
 
-Turn = tuple[int, list[str]]
-"""A host: its bit in a group, and its name as an answer carries it."""
-_LANE = 8  # hosts to a byte
+Turn = tuple[bytes, list[str]]
+"""A host: where it is free, as a byte 0 or 1 for each place, and its name as an answer carries it."""
 
 
 def collective(slots_by_host: Mapping[str, Sequence[Window]]) -> list[TeamSlot]:
@@ -33,24 +32,17 @@ def collective(slots_by_host: Mapping[str, Sequence[Window]]) -> list[TeamSlot]:
 
 def round_robin(slots_by_host: Mapping[str, Sequence[Window]], counts: Mapping[str, int]) -> list[TeamSlot]:
     """For every slot that any host has, the one host whose turn it is. A host without a count has had no bookings."""
-    groups: dict[Window, int] = {}
-    for at, host in enumerate(sorted(slots_by_host)):
-        for slot in slots_by_host[host]:
-            groups[slot] = groups.get(slot, 0) | 1 << at
-    found = sorted(groups, key=_when)
-    turns = _turns([groups[slot] for slot in found], [slot.start for slot in found], _ranks(slots_by_host, counts))
-    return [TeamSlot(slot.start, slot.end, hosts) for slot, hosts in zip(found, turns, strict=True)]
+    has = {host: set(slots) for host, slots in slots_by_host.items()}
+    found = sorted(set().union(*has.values()), key=_when)
+    flags = {host: bytes(slot in slots for slot in found) for host, slots in has.items()}
+    return _in_turn(found, range(len(found)), _ranks(flags, counts))
 
 
 def collective_of(starts_by_host: Mapping[str, int], question: Question) -> list[TeamSlot]:
     """`collective` from the bitmaps that `free.starts` gave to this question."""
-    common = reduce(and_, starts_by_host.values()) if starts_by_host else 0
-    if not common:
-        return []
-    comb, instants = Comb.of(common), question.frame.instants()
-    flags = comb.flags(common)
-    begins, ends = comb.pick(instants, flags), comb.pick(instants, flags, question.cells)
-    return list(map(TeamSlot, begins, ends, repeat(list(starts_by_host))))
+    hosts = list(starts_by_host)
+    common = reduce(and_, starts_by_host.values()) if hosts else 0
+    return [TeamSlot(slot.start, slot.end, hosts) for slot in answered(common, question)]
 
 
 def round_robin_of(starts_by_host: Mapping[str, int], counts: Mapping[str, int], question: Question) -> list[TeamSlot]:
@@ -58,54 +50,41 @@ def round_robin_of(starts_by_host: Mapping[str, int], counts: Mapping[str, int],
     anyone = reduce(or_, starts_by_host.values(), 0)
     if not anyone:
         return []
-    comb, instants = Comb.of(anyone), question.frame.instants()
-    flags = comb.flags(anyone)
-    begins = list(comb.pick(instants, flags))
-    groups = _groups(comb, flags, [starts_by_host[host] for host in sorted(starts_by_host)])
-    turns = _turns(groups, begins, _ranks(starts_by_host, counts))
-    return list(map(TeamSlot, begins, comb.pick(instants, flags, question.cells), turns))
+    comb = Comb.of(anyone)
+    flags = {host: comb.flags(bits) for host, bits in starts_by_host.items()}
+    places = compress(range(comb.teeth), comb.flags(anyone))
+    return _in_turn(answered(anyone, question), places, _ranks(flags, counts))
 
 
-def _turns(groups: Iterable[int], begins: Iterable[datetime], ranks: Sequence[Sequence[Turn]]) -> list[list[str]]:
-    """Whose turn it is, given who is free at each start."""
-    today, queues, chosen = 0, list[list[Turn]](), list[list[str]]()
-    for group, day in zip(groups, map(datetime.toordinal, begins), strict=True):
+def _in_turn(slots: Sequence[Slot], places: Iterable[int], ranks: Sequence[Sequence[Turn]]) -> list[TeamSlot]:
+    """The slots with whose turn it is. The flags of who is free say it of each slot at its place."""
+    today, queues, found = 0, list[list[Turn]](), list[TeamSlot]()
+    for slot, place in zip(slots, places, strict=True):
+        start = slot.start
+        day = start.toordinal()
         if day != today:
             today, queues = day, [[*rank[day % len(rank) :], *rank[: day % len(rank)]] for rank in ranks]
-        for queue in queues:
-            for turn in queue:
-                if turn[0] & group:
-                    break
-            else:
-                continue  # nobody of these is free: on to those with more bookings
-            queue.remove(turn)
-            queue.append(turn)
-            chosen.append(turn[1])
-            break
-    return chosen
+        found.append(TeamSlot(start, slot.end, _next(queues, place)))
+    return found
 
 
-def _ranks(hosts: Iterable[str], counts: Mapping[str, int]) -> list[list[Turn]]:
+def _next(queues: Sequence[list[Turn]], place: int) -> list[str]:
+    """Who is free there and comes first; it then goes to the end of its queue."""
+    for queue in queues:
+        for at, turn in enumerate(queue):
+            if turn[0][place]:
+                del queue[at]
+                queue.append(turn)
+                return turn[1]
+    raise ValueError("nobody is free there")
+
+
+def _ranks(flags: Mapping[str, bytes], counts: Mapping[str, int]) -> list[list[Turn]]:
     """The hosts with the fewest bookings first; those with equally many together, by name."""
     ranks: dict[int, list[Turn]] = {}
-    for at, host in enumerate(sorted(hosts)):
-        ranks.setdefault(counts.get(host, 0), []).append((1 << at, [host]))
+    for host in sorted(flags):
+        ranks.setdefault(counts.get(host, 0), []).append((flags[host], [host]))
     return [ranks[count] for count in sorted(ranks)]
-
-
-def _groups(comb: Comb, flags: bytes, starts: Sequence[int]) -> Sequence[int]:
-    """For each tooth of the comb that is set in `flags` who is free there: a bit for each host."""
-    groups: Sequence[int] = ()
-    for at in range(0, len(starts), _LANE):
-        lane = bytes(compress(_lane(comb, starts[at : at + _LANE]), flags))
-        groups = [group | byte << at for group, byte in zip(groups, lane, strict=True)] if at else lane
-    return groups
-
-
-def _lane(comb: Comb, starts: Sequence[int]) -> bytes:
-    """For each tooth of the comb which of up to eight hosts are free: their flags laid over each other."""
-    rows = (int.from_bytes(comb.flags(bits), "little") << at for at, bits in enumerate(starts))
-    return reduce(or_, rows).to_bytes(comb.teeth, "little")
 
 
 def _when(slot: Window) -> tuple[datetime, datetime]:

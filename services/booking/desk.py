@@ -37,7 +37,7 @@ class Desk:
 
 def change(before: Booking, after: Booking) -> Change:
     """The step from one version to the next, with its events."""
-    return Change(after, before.version, events_of(after), before.person if after.person is None else None)
+    return Change(before, after, events_of(after))
 
 
 def first_each(changes: Iterable[Change | None]) -> list[Change]:

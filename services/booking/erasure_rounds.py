@@ -109,7 +109,7 @@ def _bookings_erased(job: Job, desk: Desk) -> Job:
 
 
 def _change(before: Booking, after: Booking) -> Change:
-    return Change(after, before.version, events_of(after) if after.version > before.version else ())
+    return Change(before, after, events_of(after) if after.version > before.version else ())
 
 
 def _entries_cleared(job: Job, desk: Desk, clear: Callable[[Sequence[str]], Standings]) -> Job:

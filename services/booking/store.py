@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from libs.mongo.client import Document
 from libs.mongo.guard import duplicates, guarded
+from libs.mongo.many import newer, replace_each, where, without
 from libs.mongo.outbox import Pending
 from services.booking import documents
 from services.booking.claims import Claimant, Span, cells, is_day
@@ -31,15 +32,26 @@ class Write(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A booking at its new version, the version it came from, and the events that tell of it.
+    """A booking as it was read, at its new version, and the events that tell of that."""
 
-    `leaves` is whose key it was under, where it is under none any more.
-    """
-
+    before: Booking
     booking: Booking
-    was: int
     events: Sequence[Pending]
-    leaves: str | None = None
+
+    @property
+    def was(self) -> int:
+        """The version it came from."""
+        return self.before.version
+
+    @property
+    def leaves(self) -> str | None:
+        """Whose key it was under, where it is under none any more."""
+        return self.before.person if self.booking.person is None else None
+
+    @property
+    def claims_more(self) -> bool:
+        """Whether it could be refused: because of what it claims, or whom it answers."""
+        return bool({*self.booking.claims, *self.booking.identities} - {*self.before.claims, *self.before.identities})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +159,18 @@ class MongoBookingStore:
     def change(self, changes: Sequence[Change]) -> Mapping[str, Write]:
         if not changes:
             return {}
-        clashes = self._written([_update(change) for change in changes], expected=len(changes))
-        if not clashes:
+        rivals, plain = (
+            [each for each in changes if each.claims_more],
+            [each for each in changes if not each.claims_more],
+        )
+        clashes = self._written([_update(each) for each in rivals], expected=len(rivals)) if rivals else {}
+        if self._replaced(plain) == len(plain) and not clashes:
             return {}
         wanted = {change.booking.id: change.booking for change in changes}
         stand = self.get(list(wanted))
         # Not written and yet there: it was our own write, before a failover.
         left = [id for id, booking in wanted.items() if id not in stand or stand[id].history != booking.history]
-        why = {changes[at].booking.id: clash for at, clash in clashes.items() if at >= 0}
+        why = {rivals[at].booking.id: clash for at, clash in clashes.items() if at >= 0}
         return {id: why.get(id, Write.LOST_RACE) for id in left}
 
     def refuse(self, refusals: Sequence[tuple[Refusal, Pending]]) -> Sequence[Write | Refusal]:
@@ -210,16 +226,20 @@ class MongoBookingStore:
                 return {at: _clash(error, at) for at in duplicates(error)}
         return {-1: Write.LOST_RACE} if matched < expected else {}
 
+    def _replaced(self, changes: Sequence[Change]) -> int:
+        """Write what no index can refuse, in one statement for all that lose the same fields; how many were written."""
+        alike: dict[tuple[str, ...], dict[str, Document]] = {}
+        for change in changes:
+            gone, own = _difference(change)
+            alike.setdefault(gone, {})[change.booking.id] = own
+        with guarded():
+            return sum(replace_each(self.documents, own, _as_read(gone)) for gone, own in alike.items())
+
     def _note(self, name: str, then: str, notes: Mapping[str, Document]) -> None:
         """Set a field of each booking, unless what stands there is newer by version, or of the same version by `then`."""
+        noted: Document = {"$mergeObjects": ["$$ROOT", {name: "$$own"}]}
         with guarded():
-            self.documents.bulk_write(
-                [
-                    UpdateOne({"_id": id, "$or": _no_newer(name, then, note)}, {"$set": {name: note}})
-                    for id, note in notes.items()
-                ],
-                ordered=False,
-            )
+            replace_each(self.documents, notes, where(newer(name, "version", then), noted))
 
 
 def _clash(error: BulkWriteError, at: int) -> Write:
@@ -238,20 +258,25 @@ def _ranges(span: Span, grid: timedelta) -> list[tuple[str, str]]:
     return [(claims[0], claims[-1]) for claims in by_length.values()]
 
 
-def _no_newer(name: str, then: str, note: Document) -> list[Document]:
-    version, second = f"{name}.version", f"{name}.{then}"
-    return [
-        {name: {"$exists": False}},
-        {version: {"$lt": note["version"]}},
-        {version: note["version"], second: {"$lte": note[then]}},
-    ]
+def _difference(change: Change) -> tuple[tuple[str, ...], Document]:
+    """The fields that go, and for `_as_read` what is new, the version it is for, and the events."""
+    before, after = documents.from_booking(change.before, ()), documents.from_booking(change.booking, change.events)
+    new = {name: value for name, value in after.items() if name != "outbox" and before.get(name) != value}
+    gone = tuple(name for name in before if name not in after)
+    return gone, {"was": change.was, "new": new, "outbox": after["outbox"]}
+
+
+def _as_read(gone: tuple[str, ...]) -> Document:
+    """The document with its difference, if it is still at the version that was read."""
+    told = {"$concatArrays": [{"$ifNull": ["$outbox", []]}, "$$own.outbox"]}
+    changed = {"$mergeObjects": [without(gone, "$$ROOT"), "$$own.new", {"outbox": told}]}
+    return where({"$eq": ["$version", "$$own.was"]}, changed)
 
 
 def _update(change: Change) -> UpdateOne:
-    document = documents.from_booking(change.booking, change.events)
-    keep = {name: value for name, value in document.items() if name not in ("_id", "outbox")}
-    gone = {name: "" for name in documents.OPTIONAL if name not in keep}
+    gone, own = _difference(change)
+    unset = {"$unset": dict.fromkeys(gone, "")} if gone else {}
     return UpdateOne(
         {"_id": change.booking.id, "version": change.was},
-        {"$set": keep, **({"$unset": gone} if gone else {}), "$push": {"outbox": {"$each": document["outbox"]}}},
+        {"$set": own["new"], **unset, "$push": {"outbox": {"$each": own["outbox"]}}},
     )

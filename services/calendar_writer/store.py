@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
@@ -14,6 +14,7 @@ from libs.contracts.events import Provider
 from libs.contracts.reasons import Reason
 from libs.mongo.client import Document
 from libs.mongo.guard import duplicates, guarded
+from libs.mongo.many import replace_each, where
 from libs.mongo.outbox import Pending, as_document
 from services.calendar_writer.domain import OPEN, Effect, Standing
 from services.calendar_writer.records import effect_of, update_of
@@ -128,11 +129,9 @@ class MongoLedger:
     def end(self, changes: Sequence[Change]) -> None:
         if not changes:
             return
+        ended = {effect.booking: _ended(effect, events) for effect, events in changes}
         with guarded():
-            try:
-                self.documents.bulk_write([_end(change) for change in changes], ordered=False)
-            except BulkWriteError as error:
-                duplicates(error)  # none can be: raises StoreUnavailable
+            replace_each(self.documents, ended, where({"$eq": ["$revision", "$$own.was"]}, _WITH_EVENTS))
 
     def parked(self, host: str) -> Sequence[str]:
         with guarded():
@@ -192,18 +191,34 @@ def _until(claim: Claim) -> datetime | Document:
     return {"$max": [claim.until, {"$subtract": ["$start", milliseconds]}]}
 
 
-def _begin(change: Change, now: datetime) -> UpdateOne:
+def _begin(change: Change, now: datetime) -> InsertOne[Document] | UpdateOne:
     effect, events = change
+    if effect.revision == 1:  # if it is there by now, the insert collides on _id
+        return InsertOne({"_id": effect.booking, **_stored(effect), "outbox": [as_document(event) for event in events]})
     free = {"$or": [{"busy_until": {"$exists": False}}, {"busy_until": {"$lt": now}}]}
     # If another worker has or had it, nothing matches, and the upsert collides on _id: that is how we are told.
     as_read = {"_id": effect.booking, "revision": effect.revision - 1, **free}
     return UpdateOne(as_read, _update(effect, events), upsert=True)
 
 
-def _end(change: Change) -> UpdateOne:
-    effect, events = change
+_WITH_EVENTS: Document = {
+    "$mergeObjects": [
+        {"_id": "$_id", "claim": "$claim"},
+        "$$own.new",
+        {"outbox": {"$concatArrays": [{"$ifNull": ["$outbox", []]}, "$$own.outbox"]}},
+    ]
+}
+"""How an effect came out, in the place of how it stood, and its events behind those that still wait."""
+
+
+def _ended(effect: Effect, events: Sequence[Pending]) -> Document:
     ended = replace(effect, revision=effect.revision + 1)
-    return UpdateOne({"_id": effect.booking, "revision": effect.revision}, _update(ended, events))
+    return {"was": effect.revision, "new": _stored(ended), "outbox": [as_document(event) for event in events]}
+
+
+def _stored(effect: Effect) -> Document:
+    stored: Document = update_of(effect)["$set"]
+    return stored
 
 
 def _update(effect: Effect, events: Sequence[Pending]) -> Document:

@@ -7,7 +7,6 @@ that request changed in one thing.
 from collections.abc import Callable
 from io import BytesIO
 from random import Random
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -36,7 +35,7 @@ class Wire:
         self.sent: list[requests.PreparedRequest] = []
         self.status, self.headers = status, headers
 
-    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+    def exchange(self, request: requests.PreparedRequest, connect: float, read: float) -> requests.Response:
         self.sent.append(request)
         answer = requests.Response()
         answer.status_code = self.status
@@ -55,7 +54,7 @@ def sent(provider: Provider, operation: str, request: requests.PreparedRequest) 
     """How many requests left, and whether this one was refused."""
     wire = Wire()
     try:
-        Door(VALET, wire).send(provider, operation, request)  # type: ignore[arg-type]  # only `send` is used
+        Door(VALET, wire).send(provider, operation, request)  # type: ignore[arg-type]  # only `exchange` is used
     except EgressRefused:
         return len(wire.sent), True
     return len(wire.sent), False

@@ -14,7 +14,7 @@ from tests.contract.events.published import Json
 INSTANTS = st.datetimes(
     # Schemas take no year before 1000; one day of room, so that no offset leads out of the calendar.
     min_value=datetime(1000, 1, 2),  # noqa: DTZ001 - hypothesis wants bounds without a zone
-    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001 - as above
     timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))),
 )
 JSON = st.recursive(

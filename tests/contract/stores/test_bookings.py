@@ -43,7 +43,7 @@ def approved(booking: Booking, at: datetime = LATER) -> Booking:
 
 
 def change(store: BookingStore, *pairs: tuple[Booking, Booking]) -> set[str]:
-    return set(store.change([Change(after, before.version, events_of(after)) for before, after in pairs]))
+    return set(store.change([Change(before, after, events_of(after)) for before, after in pairs]))
 
 
 def waiting(outbox: Outbox) -> dict[str, list[str]]:

@@ -62,7 +62,7 @@ def arrived(booking: Booking) -> Booking:
 
 
 def write(store: BookingStore, *pairs: tuple[Booking, Booking]) -> Mapping[str, Write]:
-    return store.change([Change(after, before.version, events_of(after)) for before, after in pairs])
+    return store.change([Change(before, after, events_of(after)) for before, after in pairs])
 
 
 def refuse(store: BookingStore, *refusals: Refusal) -> Sequence[Write | Refusal]:

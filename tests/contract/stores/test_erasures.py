@@ -190,9 +190,13 @@ def test_parts_of_an_erasure_go_page_by_page_when_all_is_told(shelf: Shelf) -> N
     # given three bookings that are parts of an erasure, one with a refused change, and one that is not
     all_held = [replace(held(f"b{n}", 60 * n, 60 * n + 30), person=PERSON) for n in range(4)]
     shelf.bookings.add([(booking, events_of(booking)) for booking in all_held])
-    parts = sorted((erased(booking, "er_x", START) for booking in all_held[:3]), key=lambda b: b.id)
+    befores = sorted(all_held[:3], key=lambda b: b.id)
+    parts = [erased(booking, "er_x", START) for booking in befores]
     told(shelf.outbox)
-    changes = [Change(part, 1, events_of(part) if part is parts[0] else ()) for part in parts]
+    changes = [
+        Change(before, part, events_of(part) if part is parts[0] else ())
+        for before, part in zip(befores, parts, strict=True)
+    ]
     assert shelf.bookings.change(changes) == {}
     refusal = _change_refused_of(parts[1].id)
     shelf.bookings.refuse([(refusal, change_refused(refusal))])

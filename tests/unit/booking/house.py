@@ -211,7 +211,7 @@ class House:
         """The calendar is free."""
         after = approve(booking, booking.version, self.clock())
         assert after is not None
-        self.desk.store.change([Change(after, booking.version, events_of(after))])
+        self.desk.store.change([Change(booking, after, events_of(after))])
         self.desk.relay.send({after.id: events_of(after)})
         return self.world.booking(booking.id)
 

@@ -510,7 +510,7 @@ class TestTrouble:
 
         def overtaken(ids: Sequence[str], keys: Sequence[str]) -> Found:
             found = find(ids, keys)
-            made.store.change([Change(rival, 2, events_of(rival))])
+            made.store.change([Change(booking, rival, events_of(rival))])
             return found
 
         made.store.find = overtaken  # type: ignore[method-assign]  # the double has no other way to be overtaken

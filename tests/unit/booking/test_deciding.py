@@ -138,7 +138,7 @@ class TestDeciding:
         assert rival is not None
 
         def overtaken(ids: Sequence[str]) -> dict[str, Booking]:
-            made.store.change([Change(rival, 1, [event_of(rival)])])  # another replica, just after the read
+            made.store.change([Change(first, rival, [event_of(rival)])])  # another replica, just after the read
             return dict(behind)
 
         made.store.get = overtaken  # type: ignore[method-assign]  # the double has no other way to be overtaken

@@ -181,7 +181,7 @@ def test_a_request_said_again_after_its_decision_gets_the_same_outcome() -> None
     (booking,) = made.store.kept.values()
     confirmed = approve(booking, 1, made.clock.move(MINUTE))
     assert confirmed is not None
-    made.store.change([Change(confirmed, 1, [event_of(confirmed)])])
+    made.store.change([Change(booking, confirmed, [event_of(confirmed)])])
     made.told.forget()
 
     # Long after: the time lies in the past by now, and the answer is still the same.

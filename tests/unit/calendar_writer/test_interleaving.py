@@ -51,9 +51,9 @@ class Chaos:
         }
         made = self.made
         made.ledger.begin = self.broken(made.ledger.begin)  # type: ignore[method-assign]  # steps of the real thing
-        made.ledger.end = self.broken(made.ledger.end)  # type: ignore[method-assign]
-        self.double.put = self.broken(self.double.put)  # type: ignore[method-assign]
-        self.double.remove = self.broken(self.double.remove)  # type: ignore[method-assign]
+        made.ledger.end = self.broken(made.ledger.end)  # type: ignore[method-assign]  # as above
+        self.double.put = self.broken(self.double.put)  # type: ignore[method-assign]  # as above
+        self.double.remove = self.broken(self.double.remove)  # type: ignore[method-assign]  # as above
         self.desk = replace(made.desk, details=self.broken(made.desk.details))
 
     def broken(self, step: Callable[..., Any]) -> Callable[..., Any]:

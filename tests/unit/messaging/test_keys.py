@@ -1,8 +1,9 @@
 """A service's master keys at start: with which words and code it ends, and what Prometheus and the log are told."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import eventlet
 import pytest
@@ -122,11 +123,39 @@ def test_the_key_file_is_looked_at_also_while_nothing_asks_for_a_key() -> None:
             return "k1"
 
     # given a process at rest, and its keys
-    runtime, watched = Runtime("booking", Settings(amqp_url=NOWHERE, keyring_seconds=0.01)), Watched()
-    runtime.masters = watched  # type: ignore[assignment]  # nothing else of them is used
+    watched = Watched()
     # when time passes
-    looking = eventlet.spawn(runtime.look_at_keys)
-    eventlet.sleep(0.2)
-    looking.kill()
+    looked_at(watched, lambda: watched.looks > 1)
     # then
     assert watched.looks > 1
+
+
+def test_the_key_file_is_looked_at_again_after_a_fault_of_our_own(log: LogCapture) -> None:
+    class Faulty:
+        looks = 0
+
+        @property
+        def current(self) -> str:
+            self.looks += 1
+            raise RuntimeError("ada@example.com")
+
+    # given keys that cannot be looked at
+    faulty = Faulty()
+    # when time passes
+    looked_at(faulty, lambda: faulty.looks > 1)
+    # then it is tried again, and the log says of what kind the fault is, and no more
+    assert faulty.looks > 1
+    assert "RuntimeError" in log.text
+    assert "ada@" not in log.text
+    assert "Traceback" not in log.text
+
+
+def looked_at(masters: Any, enough: Callable[[], bool]) -> None:
+    """A process at rest with these keys, until it has looked often enough, or for a few seconds."""
+    runtime = Runtime("booking", Settings(amqp_url=NOWHERE, keyring_seconds=0.01))
+    runtime.masters = masters
+    looking = eventlet.spawn(runtime.look_at_keys)
+    with eventlet.Timeout(5, False):
+        while not enough() and not looking.dead:
+            eventlet.sleep(0.01)
+    looking.kill()

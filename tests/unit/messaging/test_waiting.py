@@ -178,7 +178,7 @@ def test_what_the_broker_gives_up_after_waiting_is_the_same_letter() -> None:
     death = {"queue": QUEUE.name, "exchange": topology.RETRY, "routing-keys": [QUEUE.name]}
     raw = replace(returned(sent, exchange=topology.DEAD), headers={**sent.headers, intake.DEATHS: [death]})
     publisher = FlightRecorder()
-    Rescue(topology.GivenUp("booking"), {QUEUE.name: QUEUE}, publisher, lambda: SEAL, lambda: False)([raw])  # type: ignore[arg-type]
+    Rescue(topology.GivenUp("booking"), {QUEUE.name: QUEUE}, publisher, lambda: SEAL, lambda: False)([raw])  # type: ignore[arg-type]  # publishes like a publisher
 
     (letter,) = (msgspec.json.decode(out.body, type=DeadLetter) for out in publisher.sent)
     assert (letter.id, letter.type, letter.user) == ("b-1", "booking-requested", "emitter-demo")

@@ -27,7 +27,7 @@ class Wire:
         self.status = status
         self.headers = headers or {}
 
-    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+    def exchange(self, request: requests.PreparedRequest, connect: float, read: float) -> requests.Response:
         from io import BytesIO
 
         from urllib3 import HTTPResponse
@@ -41,7 +41,7 @@ class Wire:
 
 
 def door(wire: Wire) -> Door:
-    return Door(Settings(), wire)  # type: ignore[arg-type]  # only `send` is used
+    return Door(Settings(), wire)  # type: ignore[arg-type]  # only `exchange` is used
 
 
 def refused(provider: str, operation: str) -> float:

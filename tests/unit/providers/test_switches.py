@@ -25,14 +25,14 @@ BODY = {"timeMin": "2030-01-07T00:00:00Z", "timeMax": "2030-01-08T00:00:00Z", "i
 
 
 class NoWire:
-    """A session that must not be used."""
+    """A transport that must not be used."""
 
-    def send(self, *_: object, **__: object) -> requests.Response:
+    def exchange(self, *_: object, **__: object) -> requests.Response:
         raise Unreachable("used")
 
 
 def door(switches: Switches) -> Door:
-    return Door(Settings(), NoWire(), switches)  # type: ignore[arg-type]  # only `send` is used
+    return Door(Settings(), NoWire(), switches)  # type: ignore[arg-type]  # only `exchange` is used
 
 
 def shown(provider: str) -> float | None:
