@@ -7,8 +7,9 @@ import msgspec
 import typer
 
 from deploy.cli import given, views
-from deploy.cli.asking import ConnectLink, Ended, understood
-from deploy.cli.base import ANYWHERE, HostArgument, YesOption, app, ask, confirmed, screen_of
+from deploy.cli.answers import ConnectLink, Ended
+from deploy.cli.asking import ask, understood
+from deploy.cli.base import ANYWHERE, HostArgument, YesOption, app, confirmed, screen_of
 from deploy.cli.errors import Misuse
 from libs.contracts.questions import HostCalendar
 

@@ -1,16 +1,20 @@
-"""What the modules of commands share: the application itself, its texts, and how a question is asked."""
+"""What the modules of commands share: the application itself, its texts, and options that many take."""
 
+import importlib
+import logging
+import os
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup
 
-from deploy.cli import environment
-from deploy.cli.asking import Questions
+from deploy.cli.catalogue import COMMANDS
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.screen import Screen
-from libs.config.settings import Settings
 
 ANYWHERE = "--json, --verbose and --env-file FILE may stand anywhere: see `valet --help`."
 EXIT_CODES = """Exit codes:
@@ -30,8 +34,35 @@ COMPLETION = "Completion of commands, options and their values: `valet --install
 SETTINGS = """Settings (VALET_*) come from the environment. Where VALET_AMQP_URL is absent they come from .valet/env, which
 the local stack writes."""
 
+
+class Later(TyperCommand):
+    """Stands for a command whose module is not imported yet."""
+
+
+class Commands(TyperGroup):
+    """All commands: those that were imported, and what stands for the others. To import them all takes a second."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        there = self.commands
+        self.commands = {name: there.get(name) or Later(name, help=one.does) for name, one in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called or completed, imported. Raises a usage error if there is none of that name."""
+        if args:
+            self.bring(args[0])
+        return super().resolve_command(ctx, args)
+
+    def bring(self, name: str) -> None:
+        """Import a command's module, which declares it to `app`."""
+        if isinstance(self.commands.get(name), Later):
+            importlib.import_module(f"deploy.cli.{COMMANDS[name].module}")
+            self.commands[name] = cast(Commands, typer.main.get_command(app)).commands[name]
+
+
 app = typer.Typer(
     name="valet",
+    cls=Commands,
     help="Valet books appointments into people's calendars. This is its operator's command.",
     epilog=f"{SETTINGS}\n\n{COMPLETION}\n\n{EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,6 +77,37 @@ LONGEST_MINUTES = 1440  # longer than any installation lets a booking be
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
+@app.callback()
+def common(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, also for errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Settings to use where the environment has none.", show_default=False)
+    ] = None,
+) -> None:
+    """Options of every command; they may stand anywhere on the line."""
+    from deploy.cli import environment  # noqa: PLC0415 - brings pydantic, which help and completion do without
+
+    if not logging.getLogger().handlers:
+        # What libraries log may quote what must not be shown; and a command says itself what is wrong.
+        logging.getLogger().addHandler(logging.NullHandler())
+    screen = context.ensure_object(Screen)
+    file = environment.complete(os.environ, env_file)
+    context.obj = screen
+    if file:
+        screen.note(f"settings from {file}")
+    del as_json, verbose  # read before typer begins, so that its own complaints obey them
+
+
+def whole() -> Commands:
+    """The application with every command imported, to be looked at."""
+    root = cast(Commands, typer.main.get_command(app))
+    for name in COMMANDS:
+        root.bring(name)
+    return root
+
+
 def group(name: str, words: str) -> typer.Typer:
     """A command with commands of its own."""
     made = typer.Typer(help=words, no_args_is_help=True, rich_markup_mode=None, epilog=ANYWHERE)
@@ -56,20 +118,6 @@ def group(name: str, words: str) -> typer.Typer:
 def screen_of(context: typer.Context) -> Screen:
     """Where this command's answer goes."""
     return cast(Screen, context.obj)
-
-
-def ask(context: typer.Context, service: str, method: str, *args: Any) -> tuple[Screen, Any]:
-    """Put one question. Raises Trouble."""
-    questions = Questions(bus_settings())
-    try:
-        return screen_of(context), questions(service, method, *args)
-    finally:
-        questions.close()
-
-
-def bus_settings() -> Settings:
-    """The settings, the bus's among them. Raises Trouble."""
-    return environment.settings("amqp_url")
 
 
 def next_minute() -> datetime:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from deploy.cli import given
-from deploy.cli.asking import Booking, Questions, understood
-from deploy.cli.base import ANYWHERE, EXIT_CODES, LONGEST_MINUTES, BookingArgument, app, ask, bus_settings, screen_of
+from deploy.cli.answers import Booking
+from deploy.cli.asking import Questions, ask, bus_settings, understood
+from deploy.cli.base import ANYWHERE, EXIT_CODES, LONGEST_MINUTES, BookingArgument, app, screen_of
 from deploy.cli.change import KINDS, Asked, Change
 from deploy.cli.errors import ExitCode, Trouble
 from deploy.cli.follow import Desk, Ear

@@ -1,16 +1,15 @@
-"""The commands, as typer declares them. Each turns words into a question, asks it, and shows the answer."""
+"""`valet connect`, `slots`, `book` and `show`. Each turns words into a question, asks it, and shows the answer."""
 
-import os
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import RenderableType
 
-from deploy.cli import environment, given, views, wish
-from deploy.cli.asking import Booking, ConnectLink, Slots, TeamSlots, understood
+from deploy.cli import environment, free, given, records, views, wish
+from deploy.cli.answers import Booking, ConnectLink, Slots, TeamSlots
+from deploy.cli.asking import ask, understood
 from deploy.cli.base import (
     ANYWHERE,
     EXIT_CODES,
@@ -18,33 +17,13 @@ from deploy.cli.base import (
     BookingArgument,
     HostArgument,
     app,
-    ask,
     next_minute,
     screen_of,
 )
-from deploy.cli.errors import ExitCode, Misuse, Trouble
+from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.screen import Screen
 
 LONGEST = timedelta(days=62)  # what availability answers at once
-
-
-@app.callback()
-def common(
-    context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, also for errors.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
-    env_file: Annotated[
-        Path | None, typer.Option(help="Settings to use where the environment has none.", show_default=False)
-    ] = None,
-) -> None:
-    """Options of every command; they may stand anywhere on the line."""
-
-    screen = context.ensure_object(Screen)
-    file = environment.complete(os.environ, env_file)
-    context.obj = screen
-    if file:
-        screen.note(f"settings from {file}")
-    del as_json, verbose  # read before typer begins, so that its own complaints obey them
 
 
 @app.command(epilog=ANYWHERE)
@@ -67,8 +46,9 @@ def connect(
     if screen.as_json:
         screen.document({"host": host, **answer})
         return
-    for line in views.link(link, host):
-        screen.line(line, whole=True)
+    until = f"until {views.when(link.expires_at)}" if link.expires_at else "for a short time"
+    screen.line(f"Send this link to {host}. It works once, {until}:", whole=True)
+    screen.line(link.url, whole=True)  # on a line of its own, to be copied
 
 
 @app.command(epilog=ANYWHERE)
@@ -111,7 +91,7 @@ def slots(  # noqa: PLR0913, PLR0917 - one parameter for each thing that can be 
         raise Misuse("--moving is for one host", "leave it out, or give one HOST")
     screen, answer = ask(context, "availability", "team_slots", names, mode or "all", *span)
     found = understood(answer, TeamSlots, "availability")
-    _show(screen, answer, views.team_slots(found, where))
+    _show(screen, answer, free.team_slots(found, where))
 
 
 @app.command(epilog=f"{ANYWHERE}\n\n{EXIT_CODES}")
@@ -167,28 +147,7 @@ def show(
     if screen.as_json:
         screen.document(answer[booking])
     else:
-        screen.show(views.booking(found))
-
-
-@app.command(epilog=ANYWHERE)
-def doctor(
-    context: typer.Context,
-    patience: Annotated[float, typer.Option(min=1, max=60, help="Seconds that each check may take.")] = 6,
-) -> None:
-    """Check every setting, certificate and connection, and name what is wrong.
-
-    Exit code 0 only if all is well. VALET_PROBES names the services to ask, as name=https://host:port,...;
-    VALET_KEYRINGS the key files to look at, as name=path,... (the local stack's are found without it).
-
-    \b
-    Example:
-      valet doctor --json
-    """
-
-    from deploy.cli.doctor import command as doctor_command  # noqa: PLC0415 - heavy, and only needed here
-
-    good = doctor_command.examine(dict(os.environ), screen_of(context), patience)
-    raise typer.Exit(int(ExitCode.OK if good else ExitCode.TROUBLE))
+        screen.show(records.booking(found))
 
 
 def _slots_of_one(
@@ -198,9 +157,9 @@ def _slots_of_one(
     screen, answer = ask(context, "availability", "slots", name, *span, *more)
     found = understood(answer, Slots, "availability")
     if found.why:
-        do = views.WHY.get(found.why, "run `valet hosts`")
+        do = free.WHY.get(found.why, "run `valet hosts`")
         raise Trouble(f"no free times can be told for {name}: {found.why}", do)
-    _show(screen, answer, views.slots(found, where))
+    _show(screen, answer, free.slots(found, where))
 
 
 def _show(screen: Screen, document: Any, shown: RenderableType) -> None:

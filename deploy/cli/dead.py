@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from deploy.cli import views
-from deploy.cli.base import ANYWHERE, YesOption, bus_settings, confirmed, group, screen_of
+from deploy.cli.asking import bus_settings
+from deploy.cli.base import ANYWHERE, YesOption, confirmed, group, screen_of
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.follow import DOCTOR, NAME
 from deploy.cli.letters import body, in_words, loss, row, table, whole

@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from deploy.cli import given, rules, views
-from deploy.cli.asking import understood
-from deploy.cli.base import ANYWHERE, HostArgument, YesOption, app, ask, confirmed, group, screen_of
+from deploy.cli.asking import ask, understood
+from deploy.cli.base import ANYWHERE, HostArgument, YesOption, app, confirmed, group, screen_of
 from deploy.cli.errors import Misuse
 from deploy.cli.screen import Screen
 from libs.contracts.questions import HostRules, StandingRules

@@ -11,9 +11,10 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from deploy.cli import given, views
-from deploy.cli.asking import Entry, Host, LifeStep, understood
-from deploy.cli.base import ANYWHERE, app, ask, next_minute, screen_of
+from deploy.cli import given, records, views
+from deploy.cli.answers import Entry, Host, LifeStep
+from deploy.cli.asking import ask, understood
+from deploy.cli.base import ANYWHERE, app, next_minute, screen_of
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.provider import Provider
 from deploy.cli.screen import Screen
@@ -171,7 +172,7 @@ def _one_host(context: typer.Context, name: str) -> None:
     if screen.as_json:
         screen.document({**answer["hosts"][0], "history": history})
         return
-    screen.show(Group(views.hosts(found), views.life(understood(history, dict[str, list[LifeStep]], "auth"))))
+    screen.show(Group(records.hosts(found), records.life(understood(history, dict[str, list[LifeStep]], "auth"))))
 
 
 def _host_pages(
@@ -207,6 +208,6 @@ def _tell_hosts(screen: Screen, rows: list[dict[str, Any]], more: int) -> None:
     if screen.as_json:
         screen.document({"hosts": rows, "more": more, "next": last})
         return
-    screen.show(views.hosts(understood(rows, list[Host], "auth")))
+    screen.show(records.hosts(understood(rows, list[Host], "auth")))
     if last:
         screen.line(f"and {more} more: --after {last}, or --limit up to {MOST}", whole=True)

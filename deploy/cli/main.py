@@ -1,5 +1,6 @@
 """`valet`: connect calendars, look at free times, book, and see what is wrong."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -7,35 +8,21 @@ from pathlib import Path
 
 import typer
 
-from deploy.cli import access, changes, commands, dead, hosting, lists, provider
-from deploy.cli.backup import command as backup
-from deploy.cli.backup import restore
 from deploy.cli.base import app
-from deploy.cli.erasure import erase, erasures, receipts
 from deploy.cli.errors import ExitCode, Misuse, Trouble
-from deploy.cli.keys import command as keys
 from deploy.cli.screen import Screen
-from deploy.cli.status import command as status
-from libs.telemetry import logs
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's, under whichever name typer carries it
-COMMANDS = (
-    *(status, access, backup, changes, commands, lists, restore, erase, erasures, hosting, provider, dead, keys),
-    receipts,
-)
-"""Importing them declares what they hold; `valet --help` lists it in this order, whatever imports what first."""
 ANYWHERE = ("--json", "--verbose", "-v", "--env-file")
-
-_ORDER = [module.__name__ for module in COMMANDS]
-app.registered_commands.sort(key=lambda one: _ORDER.index(getattr(one.callback, "__module__", "")))
-app.registered_groups.sort(key=lambda one: str(one.name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; its exit code. Nothing it raises reaches the user as a traceback."""
     words = in_front(list(sys.argv[1:] if arguments is None else arguments))
     screen = Screen("--json" in words, "--verbose" in words or "-v" in words)
-    logs.configure("valet-command", "human", "ERROR")
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "1"
+    )  # there are none; to look for them reads all of site-packages
     try:
         readable(words)
         return int(app(words, standalone_mode=False, prog_name="valet", obj=screen) or 0)

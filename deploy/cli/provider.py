@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from deploy.cli import views
-from deploy.cli.asking import understood
-from deploy.cli.base import ANYWHERE, YesOption, app, ask, confirmed, screen_of
+from deploy.cli.asking import ask, understood
+from deploy.cli.base import ANYWHERE, YesOption, app, confirmed, screen_of
 from deploy.cli.screen import BAD, OK, Screen
 
 OFF = (

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from deploy.cli.errors import Trouble
@@ -58,6 +57,14 @@ class Screen:
     @contextmanager
     def progress(self, words: str) -> Iterator[Callable[[int, int], None]]:
         """A bar for whoever watches; told how many are done, of how many."""
+        from rich.progress import (  # noqa: PLC0415 - few commands need it, and it takes long to import
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.out, transient=True, disable=not self.live) as bar:
             task = bar.add_task(words, total=None)

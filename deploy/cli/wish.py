@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.live import Live
 
-from deploy.cli import given, views
-from deploy.cli.asking import Booking, Questions
+from deploy.cli import given, steps
+from deploy.cli.answers import Booking
+from deploy.cli.asking import Questions
 from deploy.cli.asking import understood as understood_answer
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.follow import Desk, Ear, journey_of
@@ -109,7 +110,7 @@ def learn_entry(journey: Journey, answer: Any, at: float) -> None:
 def conclude(journey: Journey, screen: Screen) -> int:
     """Say the outcome; the exit code."""
     if screen.as_json:
-        screen.document(views.journey_document(journey))
+        screen.document(steps.journey_document(journey))
     else:
         for line in conclusion(journey):
             screen.line(line)
@@ -154,18 +155,18 @@ def _follow(journey: Journey, ear: Ear, questions: Questions, deadline: float, c
 
 
 @contextmanager
-def shown(journey: views.Followed, screen: Screen) -> Iterator[Callable[[], None]]:
+def shown(journey: steps.Followed, screen: Screen) -> Iterator[Callable[[], None]]:
     """Show the journey: redrawn on a terminal, step by step elsewhere, not at all with --json. Gives what to call on news."""
     if screen.live:
-        with Live(views.journey(journey), console=screen.out, refresh_per_second=10) as live:
-            yield lambda: live.update(views.journey(journey))
+        with Live(steps.journey(journey), console=screen.out, refresh_per_second=10) as live:
+            yield lambda: live.update(steps.journey(journey))
         return
     told = 0
 
     def tell() -> None:
         nonlocal told
         for step in journey.steps[told:]:
-            screen.line(views.step(step))
+            screen.line(steps.step(step))
         told = len(journey.steps)
 
     yield (lambda: None) if screen.as_json else tell

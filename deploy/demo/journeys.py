@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 
 from rich.live import Live
 
-from deploy.cli import views
+from deploy.cli import steps
 from deploy.cli.change import KINDS
 from deploy.cli.environment import settings_of
 from deploy.cli.follow import Desk, Ear
@@ -80,10 +80,10 @@ def _shown(rows: Sequence[Shown], screen: Screen) -> Iterator[Changed]:
 
     def tell() -> None:
         for at, row in enumerate(rows):
-            steps = row.journey.steps
-            for step in steps[told.get(at, 0) :]:
-                screen.line(views.step(step).append(f"  {row.label} ({row.who.host})"))
-            told[at] = len(steps)
+            done = row.journey.steps
+            for step in done[told.get(at, 0) :]:
+                screen.line(steps.step(step).append(f"  {row.label} ({row.who.host})"))
+            told[at] = len(done)
 
     with live or nullcontext():
         yield live.refresh if live else tell

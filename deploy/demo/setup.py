@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import requests
 
-from deploy.cli.asking import ConnectLink, Host, Questions, Slots, understood
+from deploy.cli.answers import ConnectLink, Host, Slots
+from deploy.cli.asking import Questions, understood
 from deploy.cli.environment import settings_of
 from deploy.cli.errors import Trouble
 from deploy.cli.screen import Screen

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from deploy.cli import views
-from deploy.cli.asking import Booking, understood
+from deploy.cli.answers import Booking
+from deploy.cli.asking import understood
 from deploy.cli.screen import Screen
 from deploy.demo.bookings import Row
 from deploy.demo.changes import ChangeRow, Span, final

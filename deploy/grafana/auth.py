@@ -3,7 +3,7 @@
 from deploy.grafana import standing, work
 from deploy.grafana.board import Board, Row
 from deploy.grafana.panels import Limits, Said, graph
-from deploy.grafana.queries import per_second, quantile, same
+from deploy.grafana.queries import by, p99, per_second, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS
 
 SERVICE = "auth"
@@ -21,7 +21,7 @@ CONNECTIONS = Row(
                 "valet-mass-reconnect.md",
                 width=6,
             ),
-            {"{{provider}}": same("valet_reconnect_needed_connections", "provider", service=SERVICE)},
+            by(same, "valet_reconnect_needed_connections", "provider", service=SERVICE),
         ),
         graph(
             Said(
@@ -32,7 +32,7 @@ CONNECTIONS = Row(
                 "valet-dead-grants-found-late.md",
                 width=6,
             ),
-            {"{{provider}}": same("valet_grant_oldest_proof_seconds", "provider", service=SERVICE)},
+            by(same, "valet_grant_oldest_proof_seconds", "provider", service=SERVICE),
         ),
         graph(
             Said(
@@ -43,11 +43,7 @@ CONNECTIONS = Row(
                 runbook="valet-tokens-not-refreshed.md",
                 width=6,
             ),
-            {
-                "{{provider}} {{outcome}}": per_second(
-                    "valet_token_refreshes_total", "provider", "outcome", service=SERVICE
-                )
-            },
+            by(per_second, "valet_token_refreshes_total", "provider", "outcome", service=SERVICE),
             stacked=True,
         ),
         graph(
@@ -58,7 +54,7 @@ CONNECTIONS = Row(
                 PER_SECOND,
                 width=6,
             ),
-            {"{{provider}} {{outcome}}": per_second("valet_connections_total", "provider", "outcome", service=SERVICE)},
+            by(per_second, "valet_connections_total", "provider", "outcome", service=SERVICE),
             stacked=True,
         ),
     ],
@@ -69,20 +65,12 @@ PROVIDERS = Row(
     [
         graph(
             Said("Requests, by outcome", "Per second. Good: nearly all `2xx`.", PER_SECOND, width=12),
-            {
-                "{{provider}} {{operation}} {{outcome}}": per_second(
-                    "valet_provider_requests_total", "provider", "operation", "outcome", service=SERVICE
-                )
-            },
+            by(per_second, "valet_provider_requests_total", "provider", "operation", "outcome", service=SERVICE),
             stacked=True,
         ),
         graph(
             Said("Time of a request, p99", "Good: below 2 s.", SECONDS, Limits(yellow=2, red=10), width=12),
-            {
-                "{{provider}} {{operation}}": quantile(
-                    0.99, "valet_provider_request_seconds", "provider", "operation", service=SERVICE
-                )
-            },
+            by(p99, "valet_provider_request_seconds", "provider", "operation", service=SERVICE),
         ),
     ],
 )

@@ -3,7 +3,7 @@
 from deploy.grafana import standing, work
 from deploy.grafana.board import Board, Row
 from deploy.grafana.panels import Limits, Said, graph
-from deploy.grafana.queries import own, per_second, quantile
+from deploy.grafana.queries import by, own, per_second, quantile
 from deploy.grafana.units import BYTES, PER_SECOND, SECONDS
 
 SERVICE = "availability"
@@ -18,11 +18,7 @@ CALENDARS = Row(
                 PER_SECOND,
                 width=6,
             ),
-            {
-                "{{question}} {{outcome}}": per_second(
-                    "valet_slot_questions_total", "question", "outcome", service=SERVICE
-                )
-            },
+            by(per_second, "valet_slot_questions_total", "question", "outcome", service=SERVICE),
             stacked=True,
         ),
         graph(
@@ -48,11 +44,7 @@ CALENDARS = Row(
                 "valet-provider-down.md",
                 width=6,
             ),
-            {
-                "{{provider}} {{why}}": per_second(
-                    "valet_calendars_unreadable_total", "provider", "why", service=SERVICE
-                )
-            },
+            by(per_second, "valet_calendars_unreadable_total", "provider", "why", service=SERVICE),
             stacked=True,
         ),
         graph(

@@ -3,7 +3,7 @@
 from deploy.grafana import standing, work
 from deploy.grafana.board import Board, Row
 from deploy.grafana.panels import Limits, Said, graph
-from deploy.grafana.queries import per_second, quantile, same
+from deploy.grafana.queries import by, p99, per_second, quantile, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS
 
 SERVICE = "booking"
@@ -13,7 +13,7 @@ DECISIONS = Row(
     [
         graph(
             Said("Decided, by outcome", "Bookings and moves per second.", PER_SECOND),
-            {"{{outcome}}": per_second("valet_decision_seconds_count", "outcome", service=SERVICE)},
+            by(per_second, "valet_decision_seconds_count", "outcome", service=SERVICE),
             stacked=True,
         ),
         graph(
@@ -24,7 +24,7 @@ DECISIONS = Row(
                 Limits(yellow=2.5, red=5),
                 "valet-decisions-slow.md",
             ),
-            {"{{outcome}}": quantile(0.99, "valet_decision_seconds", "outcome", service=SERVICE)},
+            by(p99, "valet_decision_seconds", "outcome", service=SERVICE),
         ),
         graph(
             Said(
@@ -47,12 +47,12 @@ DECISIONS = Row(
                 "provider; `malformed-request` and its like are an emitter's mistake.",
                 PER_SECOND,
             ),
-            {"{{reason}}": per_second("valet_bookings_rejected_total", "reason", service=SERVICE)},
+            by(per_second, "valet_bookings_rejected_total", "reason", service=SERVICE),
             stacked=True,
         ),
         graph(
             Said("Changes, by outcome", "Cancellations and moves per second: `done`, or why not.", PER_SECOND),
-            {"{{type}} {{outcome}}": per_second("valet_booking_changes_total", "type", "outcome", service=SERVICE)},
+            by(per_second, "valet_booking_changes_total", "type", "outcome", service=SERVICE),
             stacked=True,
         ),
         graph(

@@ -2,7 +2,7 @@
 
 from deploy.grafana.board import Row
 from deploy.grafana.panels import Limits, Said, graph
-from deploy.grafana.queries import per_second, picked, quantile, same
+from deploy.grafana.queries import by, p99, per_second, picked, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS
 
 CHOSEN = "~$service"
@@ -94,7 +94,7 @@ PUBLISHING = Row(
                 Limits(yellow=0.5, red=5),
                 width=6,
             ),
-            {"{{service}}": quantile(0.99, "valet_publish_seconds", "service", service=CHOSEN)},
+            by(p99, "valet_publish_seconds", "service", service=CHOSEN),
         ),
         graph(
             Said(
@@ -105,7 +105,7 @@ PUBLISHING = Row(
                 "valet-outbox-stuck.md",
                 width=6,
             ),
-            {"{{service}}": per_second("valet_publish_failures_total", "service", service=CHOSEN)},
+            by(per_second, "valet_publish_failures_total", "service", service=CHOSEN),
         ),
         graph(
             Said(
@@ -115,7 +115,7 @@ PUBLISHING = Row(
                 Limits(yellow=100, red=1000),
                 width=6,
             ),
-            {"{{service}} {{collection}}": same("valet_outbox_left_events", "service", "collection", service=CHOSEN)},
+            by(same, "valet_outbox_left_events", "service", "collection", service=CHOSEN),
         ),
         graph(
             Said(
@@ -126,11 +126,7 @@ PUBLISHING = Row(
                 "valet-outbox-stuck.md",
                 width=6,
             ),
-            {
-                "{{service}} {{collection}}": same(
-                    "valet_outbox_oldest_seconds", "service", "collection", service=CHOSEN
-                )
-            },
+            by(same, "valet_outbox_oldest_seconds", "service", "collection", service=CHOSEN),
         ),
     ],
 )

@@ -3,7 +3,7 @@
 from deploy.grafana.board import Board, Row, choice
 from deploy.grafana.bus import CHOSEN, PUBLISHING, QUEUES
 from deploy.grafana.panels import Limits, Said, graph, number
-from deploy.grafana.queries import STEP, or_zero, per_second, quantile
+from deploy.grafana.queries import STEP, by, or_zero, p99, per_second
 from deploy.grafana.units import BYTES, COUNT, PER_SECOND, SECONDS, SHARE
 
 BROKER = Row(
@@ -111,7 +111,7 @@ STORE = Row(
     [
         graph(
             Said("Commands", "Per second, by command and outcome.", PER_SECOND),
-            {"{{command}} {{outcome}}": per_second("valet_store_seconds_count", "command", "outcome", service=CHOSEN)},
+            by(per_second, "valet_store_seconds_count", "command", "outcome", service=CHOSEN),
             stacked=True,
         ),
         graph(
@@ -122,7 +122,7 @@ STORE = Row(
                 Limits(yellow=0.25, red=1),
                 "valet-store-slow.md",
             ),
-            {"{{command}}": quantile(0.99, "valet_store_seconds", "command", service=CHOSEN)},
+            by(p99, "valet_store_seconds", "command", service=CHOSEN),
         ),
         graph(
             Said(
@@ -132,7 +132,7 @@ STORE = Row(
                 Limits(yellow=0.01, red=1),
                 "valet-store-failing.md",
             ),
-            {"{{service}}": per_second("valet_store_seconds_count", "service", service=CHOSEN, outcome="failed")},
+            by(per_second, "valet_store_seconds_count", "service", service=CHOSEN, outcome="failed"),
         ),
     ],
 )

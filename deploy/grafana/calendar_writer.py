@@ -3,7 +3,7 @@
 from deploy.grafana import standing, work
 from deploy.grafana.board import Board, Row
 from deploy.grafana.panels import Limits, Said, graph, number
-from deploy.grafana.queries import in_time_shown, per_second, quantile, same
+from deploy.grafana.queries import by, in_time_shown, per_second, quantile, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS
 
 SERVICE = "calendar-writer"
@@ -20,7 +20,7 @@ ENTRIES = Row(
                 Limits(yellow=10, red=100),
                 "valet-calendar-writes-stuck.md",
             ),
-            {"{{standing}}": same("valet_calendar_effects", "standing", service=SERVICE)},
+            by(same, "valet_calendar_effects", "standing", service=SERVICE),
         ),
         graph(
             Said(
@@ -55,7 +55,7 @@ ENTRIES = Row(
                 PER_SECOND,
                 runbook="valet-duplicate-entries.md",
             ),
-            {"{{finding}}": per_second("valet_calendar_reconciled_total", "finding", service=SERVICE)},
+            by(per_second, "valet_calendar_reconciled_total", "finding", service=SERVICE),
             stacked=True,
         ),
         number(
@@ -73,11 +73,7 @@ ENTRIES = Row(
         ),
         graph(
             Said("Requests to providers", "Per second, by outcome. Good: nearly all `2xx`.", PER_SECOND),
-            {
-                "{{provider}} {{operation}} {{outcome}}": per_second(
-                    "valet_provider_requests_total", "provider", "operation", "outcome", service=SERVICE
-                )
-            },
+            by(per_second, "valet_provider_requests_total", "provider", "operation", "outcome", service=SERVICE),
             stacked=True,
         ),
     ],

@@ -2,7 +2,7 @@
 
 from deploy.grafana.board import Board, Row
 from deploy.grafana.panels import Limits, Said, graph, number, rows
-from deploy.grafana.queries import or_zero, per_second, quantile, same
+from deploy.grafana.queries import by, or_zero, per_second, quantile, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS, SHARE
 
 ALERT = {
@@ -79,7 +79,7 @@ BOOKINGS = Row(
     [
         graph(
             Said("Decided, by outcome", "Bookings and moves per second.", PER_SECOND, runbook="valet-holds-stuck.md"),
-            {"{{outcome}}": per_second("valet_decision_seconds_count", "outcome")},
+            by(per_second, "valet_decision_seconds_count", "outcome"),
             stacked=True,
         ),
         graph(

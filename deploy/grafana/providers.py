@@ -2,7 +2,7 @@
 
 from deploy.grafana.board import Board, Row, choice
 from deploy.grafana.panels import Limits, Said, graph, number
-from deploy.grafana.queries import STEP, in_time_shown, per_second, picked, quantile, same
+from deploy.grafana.queries import STEP, by, in_time_shown, p99, per_second, picked, quantile, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS, SHARE
 
 CHOSEN = "~$provider"
@@ -81,20 +81,12 @@ REQUESTS = Row(
                 PER_SECOND,
                 runbook="valet-provider-down.md",
             ),
-            {
-                "{{provider}} {{outcome}}": per_second(
-                    "valet_provider_requests_total", "provider", "outcome", provider=CHOSEN
-                )
-            },
+            by(per_second, "valet_provider_requests_total", "provider", "outcome", provider=CHOSEN),
             stacked=True,
         ),
         graph(
             Said("Requests, by operation", "Per second, from all services: who uses up the quota.", PER_SECOND),
-            {
-                "{{provider}} {{operation}}": per_second(
-                    "valet_provider_requests_total", "provider", "operation", provider=CHOSEN
-                )
-            },
+            by(per_second, "valet_provider_requests_total", "provider", "operation", provider=CHOSEN),
             stacked=True,
         ),
         graph(
@@ -126,11 +118,7 @@ REQUESTS = Row(
                 Limits(yellow=2, red=10),
                 width=12,
             ),
-            {
-                "{{provider}} {{operation}}": quantile(
-                    0.99, "valet_provider_request_seconds", "provider", "operation", provider=CHOSEN
-                )
-            },
+            by(p99, "valet_provider_request_seconds", "provider", "operation", provider=CHOSEN),
         ),
     ],
 )
@@ -146,11 +134,7 @@ LIMITS = Row(
                 Limits(yellow=0.1, red=1),
                 "valet-provider-limits.md",
             ),
-            {
-                "{{provider}} {{operation}}": per_second(
-                    "valet_provider_limited_total", "provider", "operation", provider=CHOSEN
-                )
-            },
+            by(per_second, "valet_provider_limited_total", "provider", "operation", provider=CHOSEN),
         ),
         number(
             Said(
@@ -172,7 +156,7 @@ LIMITS = Row(
                 PER_SECOND,
                 runbook="valet-provider-down.md",
             ),
-            {"{{provider}}": per_second("valet_provider_circuit_refused_total", "provider", provider=CHOSEN)},
+            by(per_second, "valet_provider_circuit_refused_total", "provider", provider=CHOSEN),
         ),
     ],
 )
@@ -189,7 +173,7 @@ GRANTS = Row(
                 "valet-dead-grants-found-late.md",
                 width=6,
             ),
-            {"{{provider}}": same("valet_grant_oldest_proof_seconds", "provider", provider=CHOSEN)},
+            by(same, "valet_grant_oldest_proof_seconds", "provider", provider=CHOSEN),
         ),
         graph(
             Said(
@@ -199,11 +183,7 @@ GRANTS = Row(
                 runbook="valet-tokens-not-refreshed.md",
                 width=6,
             ),
-            {
-                "{{provider}} {{outcome}}": per_second(
-                    "valet_token_refreshes_total", "provider", "outcome", provider=CHOSEN
-                )
-            },
+            by(per_second, "valet_token_refreshes_total", "provider", "outcome", provider=CHOSEN),
             stacked=True,
         ),
         graph(
@@ -215,11 +195,7 @@ GRANTS = Row(
                 "valet-provider-down.md",
                 width=6,
             ),
-            {
-                "{{provider}} {{why}}": per_second(
-                    "valet_calendars_unreadable_total", "provider", "why", provider=CHOSEN
-                )
-            },
+            by(per_second, "valet_calendars_unreadable_total", "provider", "why", provider=CHOSEN),
             stacked=True,
         ),
         graph(

@@ -2,7 +2,7 @@
 
 from deploy.grafana.board import Row
 from deploy.grafana.panels import Limits, Panel, Said, graph, number
-from deploy.grafana.queries import in_time_shown, mean, per_second, picked, quantile, same
+from deploy.grafana.queries import by, in_time_shown, mean, p99, per_second, picked, quantile, same
 from deploy.grafana.units import COUNT, PER_SECOND, SECONDS, SHARE
 
 
@@ -46,8 +46,7 @@ def _handled(service: str) -> Panel:
         PER_SECOND,
         runbook="valet-queue-stuck.md",
     )
-    rate = per_second("valet_events_handled_total", "queue", "outcome", service=service)
-    return graph(said, {"{{queue}} {{outcome}}": rate}, stacked=True)
+    return graph(said, by(per_second, "valet_events_handled_total", "queue", "outcome", service=service), stacked=True)
 
 
 def _put_off(service: str) -> Panel:
@@ -58,9 +57,7 @@ def _put_off(service: str) -> Panel:
         Limits(yellow=1),
         runbook="valet-handler-fails.md",
     )
-    return graph(
-        said, {"{{reason}}": per_second("valet_events_retried_total", "reason", service=service)}, stacked=True
-    )
+    return graph(said, by(per_second, "valet_events_retried_total", "reason", service=service), stacked=True)
 
 
 def _given_up(service: str) -> Panel:
@@ -83,7 +80,7 @@ def _batch_time(service: str) -> Panel:
         SECONDS,
         Limits(yellow=1, red=10),
     )
-    return graph(said, {"{{queue}}": quantile(0.99, "valet_batch_seconds", "queue", service=service)})
+    return graph(said, by(p99, "valet_batch_seconds", "queue", service=service))
 
 
 def _waited(service: str) -> Panel:
@@ -94,7 +91,7 @@ def _waited(service: str) -> Panel:
         Limits(yellow=5, red=60),
         runbook="valet-queue-backlog.md",
     )
-    return graph(said, {"{{queue}}": quantile(0.99, "valet_event_wait_seconds", "queue", service=service)})
+    return graph(said, by(p99, "valet_event_wait_seconds", "queue", service=service))
 
 
 def _timers(service: str) -> Panel:
@@ -104,16 +101,16 @@ def _timers(service: str) -> Panel:
         SECONDS,
         Limits(yellow=5),
     )
-    time = quantile(0.99, "valet_timer_seconds", "timer", "outcome", service=service)
-    return graph(said, {"{{timer}} {{outcome}}": time})
+    return graph(said, by(p99, "valet_timer_seconds", "timer", "outcome", service=service))
 
 
 def _answered(service: str, width: int) -> Panel:
     said = Said(
         "Questions answered", "Per second, by question and outcome. Good: all `answered`.", PER_SECOND, width=width
     )
-    rate = per_second("valet_rpc_answer_seconds_count", "question", "outcome", service=service)
-    return graph(said, {"{{question}} {{outcome}}": rate}, stacked=True)
+    return graph(
+        said, by(per_second, "valet_rpc_answer_seconds_count", "question", "outcome", service=service), stacked=True
+    )
 
 
 def _answer_time(service: str, width: int) -> Panel:
@@ -124,7 +121,7 @@ def _answer_time(service: str, width: int) -> Panel:
         Limits(yellow=1, red=5),
         width=width,
     )
-    return graph(said, {"{{question}}": quantile(0.99, "valet_rpc_answer_seconds", "question", service=service)})
+    return graph(said, by(p99, "valet_rpc_answer_seconds", "question", service=service))
 
 
 def _asked(service: str) -> Panel:
@@ -135,8 +132,7 @@ def _asked(service: str) -> Panel:
         runbook="valet-questions-unanswered.md",
         width=6,
     )
-    rate = per_second("valet_rpc_seconds_count", "question", "outcome", service=service)
-    return graph(said, {"{{question}} {{outcome}}": rate}, stacked=True)
+    return graph(said, by(per_second, "valet_rpc_seconds_count", "question", "outcome", service=service), stacked=True)
 
 
 def _asked_time(service: str) -> Panel:
@@ -147,7 +143,7 @@ def _asked_time(service: str) -> Panel:
         Limits(yellow=1, red=5),
         width=6,
     )
-    return graph(said, {"{{question}}": quantile(0.99, "valet_rpc_seconds", "question", service=service)})
+    return graph(said, by(p99, "valet_rpc_seconds", "question", service=service))
 
 
 def _in_flight(service: str) -> Panel:
@@ -173,7 +169,7 @@ def _batch_size(service: str) -> Panel:
         COUNT,
         width=6,
     )
-    return graph(said, {"{{queue}}": mean("valet_batch_size_events", "queue", service=service)})
+    return graph(said, by(mean, "valet_batch_size_events", "queue", service=service))
 
 
 def _lines(service: str) -> Panel:
@@ -183,7 +179,7 @@ def _lines(service: str) -> Panel:
         PER_SECOND,
         width=6,
     )
-    return graph(said, {"{{level}}": per_second("valet_log_lines_total", "level", service=service)}, stacked=True)
+    return graph(said, by(per_second, "valet_log_lines_total", "level", service=service), stacked=True)
 
 
 def _spans(service: str) -> Panel:
@@ -193,7 +189,7 @@ def _spans(service: str) -> Panel:
         PER_SECOND,
         width=6,
     )
-    return graph(said, {"{{outcome}}": per_second("valet_trace_spans_total", "outcome", service=service)}, stacked=True)
+    return graph(said, by(per_second, "valet_trace_spans_total", "outcome", service=service), stacked=True)
 
 
 def _outbox(service: str) -> Panel:
@@ -206,12 +202,12 @@ def _outbox(service: str) -> Panel:
         runbook="valet-outbox-stuck.md",
         width=6,
     )
-    return graph(said, {"{{collection}}": same("valet_outbox_left_events", "collection", service=service)})
+    return graph(said, by(same, "valet_outbox_left_events", "collection", service=service))
 
 
 def _outbox_age(service: str) -> Panel:
     said = Said("Oldest in the outbox", "By collection. Good: below 10 s.", SECONDS, Limits(yellow=10, red=60), width=6)
-    return graph(said, {"{{collection}}": same("valet_outbox_oldest_seconds", "collection", service=service)})
+    return graph(said, by(same, "valet_outbox_oldest_seconds", "collection", service=service))
 
 
 def _confirmed(service: str) -> Panel:
@@ -235,4 +231,4 @@ def _store(service: str) -> Panel:
         runbook="valet-store-slow.md",
         width=6,
     )
-    return graph(said, {"{{command}}": quantile(0.99, "valet_store_seconds", "command", service=service)})
+    return graph(said, by(p99, "valet_store_seconds", "command", service=service))

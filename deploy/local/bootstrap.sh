@@ -3,7 +3,7 @@
 # Safe to repeat; a second run takes no time. Nothing is downloaded but Python packages (by hash) and system packages.
 #
 #   sh deploy/local/bootstrap.sh             what Valet runs on
-#   sh deploy/local/bootstrap.sh --browser   that, and what only tests need: a Chromium, and Prometheus with its promtool
+#   sh deploy/local/bootstrap.sh --browser   that, and what only tests need: a Chromium, Prometheus with its promtool, kustomize and checkov
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -177,6 +177,26 @@ sync_packages() {
     fingerprint >"$stamp"
 }
 
+# In an environment of its own, since Valet's needs none of its 100 packages. Without it one file of tests is skipped, so we go on.
+sync_checkov() {
+    folder=$TOOLS/checkov
+    pins=k8s/checkov-requirements.txt
+    found=$({ cat "$pins"; "$VENV/bin/python" -VV; } | sha256sum | cut -d' ' -f1)
+    if [ "$(cat "$folder/.synced" 2>/dev/null)" = "$found" ]; then return; fi
+    uv=$(find_uv)
+    if [ -z "$uv" ]; then
+        install_uv
+        uv=$(find_uv)
+    fi
+    say "installing checkov, for the tests of k8s/"
+    if UV_PYTHON_DOWNLOADS=never "$uv" venv --quiet --clear --python "$VENV/bin/python" "$folder" &&
+        UV_SYSTEM_CERTS=true VIRTUAL_ENV=$folder "$uv" pip install --quiet --require-hashes --only-binary :all: -r "$pins"; then
+        echo "$found" >"$folder/.synced"
+    else
+        say "no checkov: the lines above say why. The tests that need it are skipped" >&2
+    fi
+}
+
 BROWSER=
 [ "${1:-}" != --browser ] || BROWSER=yes
 PYTHON=$(find_python)
@@ -187,5 +207,8 @@ if [ -n "${packages% }" ]; then install_packages $packages; else say "system pac
     fail "this machine does not know the name localhost: add the line '127.0.0.1 localhost' to /etc/hosts and run this again."
 make_venv
 sync_packages
-[ -z "$BROWSER" ] || sh deploy/local/kustomize.sh
+if [ -n "$BROWSER" ]; then
+    sh deploy/local/kustomize.sh
+    sync_checkov
+fi
 say "ready"

@@ -136,7 +136,7 @@ def _make_database(folder: Path, passwords: Mapping[str, str]) -> None:
     key = passwords["mongod-cluster-key"].replace("-", "+").replace("_", "/")
     write_file(folder / "cluster.key", key, mode=0o400)
     conf = mongod_conf(
-        address="0.0.0.0",  # noqa: S104  # within the containers' own network
+        address="0.0.0.0",  # noqa: S104 - within the containers' own network
         port=27017,
         folder="/data/db",
         certificate=f"{HERE}/server-combined.pem",

@@ -93,7 +93,7 @@ def probe(url: str, ca: Path) -> str | None:
     """None if the address answers 200, otherwise what it said."""
     context = ssl.create_default_context(cafile=str(ca))
     try:
-        with urllib.request.urlopen(url, timeout=3, context=context):  # noqa: S310  # our own https address
+        with urllib.request.urlopen(url, timeout=3, context=context):  # noqa: S310 - our own https address
             return None
     except urllib.error.HTTPError as error:
         detail = error.read(300).decode(errors="replace").strip()

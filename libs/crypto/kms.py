@@ -73,10 +73,9 @@ class Kms:
         region = _region(kms_key)
         if self._production and region != REGION:
             raise KeyringError(f"the KMS key must be in {REGION}: customers were promised that their data stays there")
-        # Half a second and 20 MB that a service with a plain key file does without.
-        import boto3  # noqa: PLC0415 - see above
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        import boto3  # noqa: PLC0415 - half a second and 20 MB that a service with a plain key file does without
+        from botocore.config import Config  # noqa: PLC0415 - brings as much
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - brings as much
 
         patience = Config(
             connect_timeout=PATIENCE, read_timeout=PATIENCE, retries={"mode": "standard", "total_max_attempts": 3}
@@ -98,7 +97,7 @@ def _region(kms_key: str) -> str:
 
 
 def _asked(call: Any, **arguments: Any) -> Any:
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - see above
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - as above
 
     try:
         return call(**arguments)

@@ -124,7 +124,10 @@ def test_what_does_not_open_is_not_written_to_a_calendar(scene: Scene, how: str)
     stood = scene.calendars()
     start = tomorrow(15)
     move = {"booking": mine, "start": start.isoformat(), "end": start.replace(minute=30).isoformat()}
-    swap = lambda d: {mine: {"sealed": d[other]["sealed"], "person": d[other]["person"]}}  # noqa: E731 - one line
+
+    def swap(d: Documents) -> Documents:
+        return {mine: {"sealed": d[other]["sealed"], "person": d[other]["person"]}}
+
     with changed(scene, "booking", "bookings", swap, [mine, other]), scene.world.tap() as tap:
         # when the booking is moved
         scene.world.emit([envelope("reschedule-requested", move)])

@@ -68,8 +68,7 @@ def test_a_forged_fact(scene: tuple[World, str, str, str], how: Callable[[Any, s
             refused = True
     # then the broker refuses it, or the service lays it aside and keeps nothing of it
     if not refused:
-        about = lambda letter: letter.get("id") == forged.properties["message_id"]  # noqa: E731 - one line
-        found = letters(world, "booking", about)
+        found = letters(world, "booking", lambda letter: letter.get("id") == forged.properties["message_id"])
         assert {letter["reason"] for letter in found} <= {"wrong-route", "unknown-type"}
         assert found
         assert all("body" not in letter for letter in found)

@@ -5,7 +5,7 @@ in the console. VALET_SCREENSHOTS names a folder to keep pictures in.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -262,9 +262,9 @@ def test_another_account_instead_of_the_one_that_died(browser: Chrome, auth: Aut
 
 
 def test_the_providers_are_linked_by_their_real_addresses(browser: Chrome, auth: Auth) -> None:
-    links: Callable[[], set[str]] = lambda: {  # noqa: E731 - used twice, only here
-        str(a.get_attribute("href")) for a in browser.find_elements(By.CSS_SELECTOR, "main a")
-    }
+    def links() -> set[str]:
+        return {str(a.get_attribute("href")) for a in browser.find_elements(By.CSS_SELECTOR, "main a")}
+
     connect(browser, auth, "microsoft")
     assert links() == {"https://myapps.microsoft.com/", "https://account.live.com/consent/Manage"}
     connect(browser, auth, "google")

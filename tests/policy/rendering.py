@@ -50,12 +50,14 @@ def documents(variant: str = "production") -> list[Document]:
 
 
 def sample() -> list[Document]:
-    """A copy of production's documents, to change; without dashboards and alerts, which are long and no rule looks at."""
+    """A copy of production's documents, to change."""
+    return copy.deepcopy(short(documents()))
+
+
+def short(found: list[Document]) -> list[Document]:
+    """All but dashboards and alerts, which are long and no rule looks at."""
     long = ("PrometheusRule", "TopicPermission")
-    kept = (
-        d for d in documents() if d["kind"] not in long and "grafana_dashboard" not in d["metadata"].get("labels", {})
-    )
-    return copy.deepcopy(list(kept))
+    return [d for d in found if d["kind"] not in long and "grafana_dashboard" not in d["metadata"].get("labels", {})]
 
 
 def rendered(folder: Path) -> list[Document]:

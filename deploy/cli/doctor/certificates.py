@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from deploy.cli.doctor.findings import Finding, bad, good
+from deploy.cli.web import unreachable
 from libs.config.settings import PREFIX
 
 RENEW = timedelta(days=7)
@@ -76,17 +77,6 @@ def judged(findings: Sequence[Finding], ca: Path | None) -> list[Finding]:
         return []
     detail = f"none of the {strangers} servers that answer has a certificate from it"
     return [bad(name, detail, f"point {name} to the authority that signed the servers' certificates")]
-
-
-def unreachable(error: OSError) -> str:
-    """A failed connection in words."""
-    if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there"
-    if isinstance(error, socket.gaierror):
-        return "the host name is not known"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    return f"no connection ({type(error).__name__})"
 
 
 def _name(where: Place) -> str:

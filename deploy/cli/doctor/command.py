@@ -1,19 +1,42 @@
-"""Puts the checks together, runs them, and reports."""
+"""`valet doctor`: puts the checks together, runs them, and reports."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from pymongo.errors import PyMongoError
 from rich.text import Text
 
+from deploy.cli.base import ANYWHERE, app, screen_of
 from deploy.cli.doctor import bus, certificates, clock, erasures, keys, preferences, services, store
 from deploy.cli.doctor.certificates import Place, place
 from deploy.cli.doctor.findings import Check, Finding, run
 from deploy.cli.doctor.services import Learnt
+from deploy.cli.errors import ExitCode
 from deploy.cli.screen import Screen
 from libs.config.settings import Settings
+
+
+@app.command(epilog=ANYWHERE)
+def doctor(
+    context: typer.Context,
+    patience: Annotated[float, typer.Option(min=1, max=60, help="Seconds that each check may take.")] = 6,
+) -> None:
+    """Check every setting, certificate and connection, and name what is wrong.
+
+    Exit code 0 only if all is well. VALET_PROBES names the services to ask, as name=https://host:port,...;
+    VALET_KEYRINGS the key files to look at, as name=path,... (the local stack's are found without it).
+
+    \b
+    Example:
+      valet doctor --json
+    """
+    good = examine(dict(os.environ), screen_of(context), patience)
+    raise typer.Exit(int(ExitCode.OK if good else ExitCode.TROUBLE))
 
 
 def examine(environ: Mapping[str, str], screen: Screen, seconds: float) -> bool:
@@ -86,7 +109,11 @@ def _certificate(where: Place, settings: Settings) -> Check:
 def _keys(environ: Mapping[str, str], settings: Settings) -> list[Check]:
     named = preferences.pairs(environ, preferences.KEYRINGS)
     files = keys.files(named, settings)
-    return [Check(name, lambda name=name, file=file: [keys.check(name, file)]) for name, file in files.items()]  # type: ignore[misc]  # bound early, on purpose
+    return [Check(name, partial(_key, name, file)) for name, file in files.items()]
+
+
+def _key(name: str, file: Path) -> list[Finding]:
+    return [keys.check(name, file)]
 
 
 def _servers(settings: Settings, learnt: Learnt) -> list[Check]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from deploy.cli.asking import ErasureSeen
+from deploy.cli.answers import ErasureSeen
 from deploy.cli.doctor.findings import Finding, bad, good
 from deploy.cli.erasure.progress import age, waits_for
 from libs.config.settings import Settings

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.cli.doctor.certificates import Place, place, unreachable
+from deploy.cli.doctor.certificates import Place, place
 from deploy.cli.doctor.clock import Reading, from_header
 from deploy.cli.doctor.findings import Finding, bad, good
+from deploy.cli.web import Answer, Unanswered, get, lacking
 from libs.config.settings import Settings
 
 SECONDS = 3.0
@@ -35,24 +35,24 @@ def ready(name: str, url: str, ca: Path | None, learnt: Learnt) -> Iterator[Find
     """Whether the service says that it is ready, and if not, what it lacks."""
     label = f"service {name}"
     try:
-        response = _get(f"{url}/ready", f"service {name}", ca, learnt)
-        if response.status_code == 200:
-            learnt.queues |= consumed(_get(f"{url}/metrics", f"service {name}", ca, learnt).text)
-    except requests.RequestException as error:
-        yield bad(label, why_not(error), f"start {name}, or mend its address in VALET_PROBES")
+        answer = _get(f"{url}/ready", label, ca, learnt)
+        if answer.status == 200:
+            learnt.queues |= consumed(_get(f"{url}/metrics", label, ca, learnt).text)
+    except Unanswered as error:
+        yield bad(label, str(error), f"start {name}, or mend its address in VALET_PROBES")
         return
-    if response.status_code == 200:
+    if answer.status == 200:
         yield good(label, "ready")
     else:
-        yield bad(label, lacking(response), f"mend that; look into the log of {name}")
+        yield bad(label, lacking(answer), f"mend that; look into the log of {name}")
 
 
 def answers(name: str, url: str, setting: str, ca: Path | None, learnt: Learnt) -> Iterator[Finding]:
     """Whether something answers HTTP at the address, whatever it thinks of the question."""
     try:
-        status = _get(url, name, ca, learnt).status_code
-    except requests.RequestException as error:
-        yield bad(name, why_not(error), f"see whether it is up, or mend {setting}")
+        status = _get(url, name, ca, learnt).status
+    except Unanswered as error:
+        yield bad(name, str(error), f"see whether it is up, or mend {setting}")
         return
     if status >= 500:
         yield bad(name, f"answers {status}", f"see whether it is up, or mend {setting}")
@@ -83,29 +83,8 @@ def _of(where: Place) -> tuple[str, int, str]:
     return where.host, where.port, where.setting
 
 
-def _get(url: str, name: str, ca: Path | None, learnt: Learnt) -> requests.Response:
-    with requests.Session() as session:
-        session.trust_env = False
-        before = time.time()
-        verify = str(ca) if ca else True
-        response = session.get(url, timeout=SECONDS, verify=verify, allow_redirects=False)
-        learnt.clocks += from_header(name, response.headers.get("date"), (before + time.time()) / 2)
-        return response
-
-
-def why_not(error: requests.RequestException) -> str:
-    """Why there was no answer, in words."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not accepted"
-    if isinstance(error, requests.exceptions.Timeout):
-        return unreachable(TimeoutError())
-    if isinstance(error, requests.exceptions.ConnectionError):
-        refused = "refused" in str(error).lower()
-        return unreachable(ConnectionRefusedError() if refused else OSError())
-    return f"cannot be asked ({type(error).__name__})"
-
-
-def lacking(response: requests.Response) -> str:
-    """What keeps a service from being ready, as its page says."""
-    lines = [line.removeprefix("not ready: ") for line in response.text[:2000].splitlines() if line.strip()]
-    return f"not ready: {', '.join(lines[:5])}" if response.status_code == 503 else f"answers {response.status_code}"
+def _get(url: str, name: str, ca: Path | None, learnt: Learnt) -> Answer:
+    before = time.time()
+    answer = get(url, ca, SECONDS)
+    learnt.clocks += from_header(name, answer.date, (before + time.time()) / 2)
+    return answer

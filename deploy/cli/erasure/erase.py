@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from deploy.cli import given
-from deploy.cli.asking import ErasureSeen, Questions, understood
-from deploy.cli.base import ANYWHERE, EXIT_CODES, YesOption, app, bus_settings, confirmed, screen_of
+from deploy.cli.answers import ErasureSeen
+from deploy.cli.asking import Questions, bus_settings, understood
+from deploy.cli.base import ANYWHERE, EXIT_CODES, YesOption, app, confirmed, screen_of
 from deploy.cli.erasure.progress import KINDS, Erasure, conclusion, document, exit_code, steps, waits_for
 from deploy.cli.errors import Misuse, Trouble
 from deploy.cli.follow import Desk, Ear

@@ -8,8 +8,9 @@ import typer
 from rich.console import Group
 
 from deploy.cli import given, views
-from deploy.cli.asking import ErasureSeen, understood
-from deploy.cli.base import ANYWHERE, YesOption, app, ask, screen_of
+from deploy.cli.answers import ErasureSeen
+from deploy.cli.asking import ask, understood
+from deploy.cli.base import ANYWHERE, YesOption, app, screen_of
 from deploy.cli.erasure import erasure_list
 from deploy.cli.erasure.progress import age, steps, waits_for
 from deploy.cli.errors import Misuse, Trouble

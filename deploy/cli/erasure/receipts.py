@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from deploy.cli import views
-from deploy.cli.base import ANYWHERE, EXIT_CODES, ask, group, screen_of
+from deploy.cli.asking import ask
+from deploy.cli.base import ANYWHERE, EXIT_CODES, group, screen_of
 from deploy.cli.erasure.progress import RECEIPT, steps, waits_for
 from deploy.cli.errors import ExitCode, Misuse, Trouble
 from deploy.cli.screen import Screen

@@ -5,15 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from deploy.cli.asking import NAME
 from deploy.cli.doctor import bus
-from deploy.cli.doctor.services import lacking, why_not
 from deploy.cli.status.pages import Page, parsed
+from deploy.cli.web import Unanswered, get, lacking
 from libs.config.settings import Settings
 from libs.messaging import topology
 from libs.messaging.errors import BusUnavailable, RpcError
@@ -54,17 +53,16 @@ def ask_all(settings: Settings, probes: Mapping[str, str], seconds: float) -> An
     found = Answers()
     deadline = time.monotonic() + seconds
     jobs: dict[str, Callable[[], None]] = {
-        name: lambda name=name, url=url: _probe(found, name, url, settings.ca_bundle, seconds)  # type: ignore[misc]  # bound early
-        for name, url in probes.items()
+        name: partial(_probe, found, name, url, settings.ca_bundle, seconds) for name, url in probes.items()
     }
     if settings.amqp_url is None:
         found.not_seen["the bus"] = "VALET_AMQP_URL is not set"
     else:
         link = Link(settings.model_copy(update={"connect_timeout": min(seconds, settings.connect_timeout)}), NAME)
         ask = Ask(link, seconds)
-        jobs["the bus"] = lambda: _queues(found, link)
+        jobs["the bus"] = partial(_queues, found, link)
         jobs |= {
-            f"{service}.{method}": lambda key=key, who=service, what=method: _question(found, ask, key, (who, what))  # type: ignore[misc]  # as above
+            f"{service}.{method}": partial(_question, found, ask, key, (service, method))
             for key, (service, method) in QUESTIONS.items()
         }
     silent = _at_once(jobs, deadline)
@@ -85,15 +83,12 @@ def _at_once(jobs: Mapping[str, Callable[[], None]], deadline: float) -> list[st
 
 def _probe(found: Answers, name: str, url: str, ca: Path | None, seconds: float) -> None:
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            session.verify = str(ca) if ca else True
-            ready = session.get(f"{url}/ready", timeout=seconds, allow_redirects=False)
-            page = session.get(f"{url}/metrics", timeout=seconds, allow_redirects=False)
-    except requests.RequestException as error:
-        found.replies[name] = Reply(False, lacks=(why_not(error),))
+        ready = get(f"{url}/ready", ca, seconds)
+        page = get(f"{url}/metrics", ca, seconds)
+    except Unanswered as error:
+        found.replies[name] = Reply(False, lacks=(str(error),))
         return
-    good = ready.status_code == 200
+    good = ready.status == 200
     found.replies[name] = Reply(True, good, () if good else (lacking(ready),), parsed(page.text))
 
 

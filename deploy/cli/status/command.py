@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.live import Live
 
 from deploy.cli import environment
 from deploy.cli.base import ANYWHERE, app, screen_of
@@ -61,6 +60,8 @@ def document(seen: Status, wrong: list[str]) -> dict[str, Any]:
 
 
 def _watch(context: typer.Context, every: float, patience: float) -> None:
+    from rich.live import Live  # noqa: PLC0415 - takes long to import, and is for --watch alone
+
     with Live(console=screen_of(context).out, screen=True, auto_refresh=False) as live:
         while True:
             seen = _look(patience)

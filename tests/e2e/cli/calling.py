@@ -12,7 +12,9 @@ from pathlib import Path
 
 import deploy.cli.main
 import deploy.demo.__main__
+from deploy.cli.base import whole
 
+whole()
 CALLS = multiprocessing.get_context("forkserver")
 CALLS.set_forkserver_preload([__name__])
 

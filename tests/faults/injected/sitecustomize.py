@@ -31,7 +31,7 @@ def _path(point: Point, ending: str) -> str:
 
 def _kill(point: Point) -> None:
     try:
-        os.rename(_path(point, "armed"), _path(point, "struck"))  # noqa: PTH104
+        os.rename(_path(point, "armed"), _path(point, "struck"))  # noqa: PTH104 - as above
     except OSError:  # another got it
         return
     os.kill(os.getpid(), signal.SIGKILL)
@@ -39,14 +39,14 @@ def _kill(point: Point) -> None:
 
 def _note(point: Point, worker: Any, items: Sequence[Any]) -> None:
     lines = "".join(f"{worker._queue.name} {item.id} {item.attempt}\n" for item in items)
-    with open(_path(point, "notes"), "a") as file:  # noqa: PTH123
+    with open(_path(point, "notes"), "a") as file:  # noqa: PTH123 - as above
         file.write(lines)
 
 
 def _wrapped(point: Point, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def strikes(*arguments: Any, **named: Any) -> Any:
-        armed = os.path.exists(_path(point, "armed")) and point.only(arguments)  # noqa: PTH110
+        armed = os.path.exists(_path(point, "armed")) and point.only(arguments)  # noqa: PTH110 - as above
         if armed and point.does == "note":
             _note(point, *arguments)
         elif armed and point.does == "repeat":

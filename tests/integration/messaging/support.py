@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -203,8 +204,8 @@ class Proxy:
                 self.connections += 1
                 far = socket.create_connection(("127.0.0.1", self._target))
                 self._sockets += [near, far]
-                in_thread(lambda a=near, b=far: self._copy(a, b))  # type: ignore[misc]  # bound early, on purpose
-                in_thread(lambda a=far, b=near: self._copy(a, b))  # type: ignore[misc]
+                in_thread(partial(self._copy, near, far))
+                in_thread(partial(self._copy, far, near))
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):

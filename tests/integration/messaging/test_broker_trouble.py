@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ class Hung:
     def __enter__(self) -> "Hung":
         self._signal(signal.SIGSTOP)
         for pid in self._pids:  # every thread of it: a signal takes a moment
-            wait_until(lambda at=pid: all(_stopped(task) for task in Path(f"/proc/{at}/task").iterdir()))  # type: ignore[misc]
+            wait_until(partial(_all_stopped, pid))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -41,6 +42,10 @@ class Hung:
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._pids:
             os.kill(pid, number)
+
+
+def _all_stopped(pid: int) -> bool:
+    return all(_stopped(task) for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def _stopped(task: Path) -> bool:

@@ -431,7 +431,7 @@ def test_apply_erases_what_another_restore_brought_back(
     before_the_backup(found)
     (tmp_path / "list.json").write_bytes(erased.encoded([Erased(person=ADA, epoch=1, until=NOW)], NOW))
     monkeypatch.setattr(stores, "DATABASES", found.names)
-    monkeypatch.setattr(stores.opened.__wrapped__, "__defaults__", (found.names,))  # type: ignore[attr-defined]
+    monkeypatch.setattr(stores.opened.__wrapped__, "__defaults__", (found.names,))  # type: ignore[attr-defined]  # contextlib puts the plain function there
     monkeypatch.setattr(Stores, "running", lambda self: [])
     # when nobody said yes, then nothing happens; when somebody did, then she is gone, and it can be done again
     assert main.main(["erasures", "apply", str(tmp_path / "list.json"), "--json"]) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.cli import access
-from deploy.cli.asking import Ended, EndedConnection
+from deploy.cli.answers import Ended, EndedConnection
 from deploy.cli.errors import Misuse
 from libs.contracts.questions import HostCalendar
 

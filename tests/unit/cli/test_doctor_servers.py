@@ -14,6 +14,7 @@ from deploy.cli.doctor.certificates import place
 from deploy.cli.doctor.clock import Reading
 from deploy.cli.doctor.findings import Finding, good
 from deploy.cli.environment import settings_of
+from deploy.cli.web import Answer
 from libs.messaging.errors import BusUnavailable, RpcFailed, ServiceUnavailable
 from libs.messaging.link import Link
 from libs.messaging.rpc import Ask
@@ -160,13 +161,6 @@ def test_queues_are_learnt_from_metrics() -> None:
     assert services.consumed("}{ nonsense") == set()
 
 
-class Server:
-    """Plays a service's probes."""
-
-    def __init__(self, status: int, text: str) -> None:
-        self.status_code, self.text, self.headers = status, text, {"date": "Fri, 17 May 2030 00:00:00 GMT"}
-
-
 @pytest.mark.parametrize(
     ("status", "text", "detail"),
     [
@@ -178,7 +172,7 @@ class Server:
 def test_a_service_says_itself_what_it_lacks(
     status: int, text: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "_get", lambda *_: Server(status, text))
+    monkeypatch.setattr(services, "_get", lambda *_: Answer(status, text))
     (found,) = services.ready("booking", "https://booking.example:9443", None, services.Learnt())
     assert (found.name, found.ok, found.detail) == ("service booking", status == 200, detail)
 

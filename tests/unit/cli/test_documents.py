@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from deploy.cli import main
-from deploy.cli.base import app
+from deploy.cli.base import whole
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
     ROOT / "README.md",
     *(file for top in ("deploy", "k8s", "libs", "services") for file in sorted((ROOT / top).rglob("*.md"))),
 ]
-assert main  # it brings all commands in
-VALET: Any = get_command(app)
+VALET: Any = whole()
 TYPED = re.compile(r"^\s*(?:\. \S+ && )?(valet .*(?:\\\n.*)*)$", re.MULTILINE)
 INLINE = re.compile(r"`(valet [^`]+)`")
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from deploy.cli import main
-from deploy.cli.asking import ErasureLine, ErasureSeen
+from deploy.cli.answers import ErasureLine, ErasureSeen
 from deploy.cli.doctor.erasures import judged
 from deploy.cli.erasure import erase, erasures, receipts
 from deploy.cli.erasure.progress import KINDS, Erasure, age, conclusion, document, exit_code, steps, waits_for

@@ -7,13 +7,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import typer.main
 
 from deploy.cli import main as command_line
-from deploy.cli.base import app
+from deploy.cli.base import whole
 from deploy.cli.main import in_front
 
-ROOT = typer.main.get_command(app)
+ROOT = whole()
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console, RenderableType
 
-from deploy.cli import asking, views
+from deploy.cli import answers, asking, free, records, views
 from deploy.cli.errors import Trouble
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -27,9 +27,9 @@ def drawn(what: RenderableType, width: int = 120) -> str:
     return out.getvalue()
 
 
-def slots_of(*starts_and_ends: tuple[str, str], **more: Any) -> asking.Slots:
+def slots_of(*starts_and_ends: tuple[str, str], **more: Any) -> answers.Slots:
     rows = [{"start": start, "end": end} for start, end in starts_and_ends]
-    return msgspec.convert({"host": "dr-example", "slots": rows, "calendars": [], **more}, asking.Slots)
+    return msgspec.convert({"host": "dr-example", "slots": rows, "calendars": [], **more}, answers.Slots)
 
 
 def test_slots_that_overlap_are_shown_as_one_stretch_in_the_wanted_zone() -> None:
@@ -38,12 +38,12 @@ def test_slots_that_overlap_are_shown_as_one_stretch_in_the_wanted_zone() -> Non
         ("2030-05-17T13:15:00Z", "2030-05-17T13:45:00Z"),
         ("2030-05-17T15:00:00Z", "2030-05-17T15:30:00Z"),
     )
-    assert "09:00-09:45  11:00-11:30" in drawn(views.slots(found, NEW_YORK))
+    assert "09:00-09:45  11:00-11:30" in drawn(free.slots(found, NEW_YORK))
 
 
 def test_a_stretch_over_midnight_stands_under_both_days() -> None:
     found = slots_of(("2030-05-18T02:00:00Z", "2030-05-18T06:00:00Z"))
-    text = drawn(views.slots(found, NEW_YORK))
+    text = drawn(free.slots(found, NEW_YORK))
     assert "Fri 2030-05-17" in text
     assert "22:00-24:00" in text
     assert "Sat 2030-05-18" in text
@@ -52,24 +52,24 @@ def test_a_stretch_over_midnight_stands_under_both_days() -> None:
 
 def test_a_day_on_which_the_clocks_change_is_whole() -> None:
     found = slots_of(("2030-03-10T05:00:00Z", "2030-03-11T04:00:00Z"))
-    (stretch,) = list(views.by_day(found.slots, NEW_YORK))
+    (stretch,) = list(free.by_day(found.slots, NEW_YORK))
     assert (stretch[1].timestamp() - stretch[0].timestamp()) / 3600 == 23
 
 
 def test_no_slots_are_said_to_be_none() -> None:
-    assert "no free time" in drawn(views.slots(slots_of(), NEW_YORK))
+    assert "no free time" in drawn(free.slots(slots_of(), NEW_YORK))
 
 
 def test_an_incomplete_reading_is_named() -> None:
     calendar = {"provider": "google", "as_of": "2030-05-17T13:30:00Z", "complete": False, "why": "rate-limited"}
     assert "google: as of 2030-05-17 09:30:00 EDT incomplete: rate-limited" in drawn(
-        views.slots(slots_of(calendars=[calendar]), NEW_YORK)
+        free.slots(slots_of(calendars=[calendar]), NEW_YORK)
     )
 
 
 @pytest.mark.parametrize("width", [30, 60, 120])
 def test_hosts_are_shown_whole_at_any_width(width: int) -> None:
-    text = drawn(views.hosts([msgspec.convert(HOST, asking.Host)]), width)
+    text = drawn(records.hosts([msgspec.convert(HOST, answers.Host)]), width)
     squeezed = "".join(text.split())
     assert "dr-example" in squeezed or "dr-" in squeezed
     assert max(len(line) for line in text.splitlines()) <= width
@@ -77,9 +77,9 @@ def test_hosts_are_shown_whole_at_any_width(width: int) -> None:
 
 
 def test_a_host_without_connections_has_a_row_too() -> None:
-    host = msgspec.convert({"host": "ms-sample", "state": "invited", "connections": []}, asking.Host)
-    assert "ms-sample" in drawn(views.hosts([host]))
-    assert "no host is known" in drawn(views.hosts([]))
+    host = msgspec.convert({"host": "ms-sample", "state": "invited", "connections": []}, answers.Host)
+    assert "ms-sample" in drawn(records.hosts([host]))
+    assert "no host is known" in drawn(records.hosts([]))
 
 
 def test_a_booking_is_shown_with_its_history() -> None:
@@ -98,18 +98,18 @@ def test_a_booking_is_shown_with_its_history() -> None:
         ],
         "calendar": None,
     }
-    text = drawn(views.booking(asking.understood(answer, asking.Booking, "booking")))
+    text = drawn(records.booking(asking.understood(answer, answers.Booking, "booking")))
     for words in ("rejected (host-busy)", "r-1 from urn:example:desk", "2030-05-17 13:30:00 UTC", "held"):
         assert words in text
 
 
 def test_an_answer_may_have_more_than_is_known() -> None:
-    assert asking.understood({**HOST, "new": 1}, asking.Host, "auth").host == "dr-example"
+    assert asking.understood({**HOST, "new": 1}, answers.Host, "auth").host == "dr-example"
 
 
 def test_an_answer_of_another_shape_is_trouble_and_names_the_service() -> None:
     with pytest.raises(Trouble, match="auth"):
-        asking.understood([{"name": "dr-example"}], list[asking.Host], "auth")
+        asking.understood([{"name": "dr-example"}], list[answers.Host], "auth")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from deploy.cli import views, wish
+from deploy.cli import steps, wish
 from deploy.cli.errors import ExitCode, Misuse
 from deploy.cli.journey import Heard, Journey
 from deploy.cli.screen import Screen
@@ -149,7 +149,7 @@ def test_nothing_personal_is_in_any_representation() -> None:
 
 
 def test_the_document_for_scripts_holds_the_steps_and_nothing_personal() -> None:
-    document = views.journey_document(journey("written"))
+    document = steps.journey_document(journey("written"))
     assert document["outcome"] == "confirmed"
     assert document["written"] is True
     assert [step["step"] for step in document["steps"]] == ["requested", "confirmed", "written"]
