@@ -6,7 +6,7 @@ UV = $(firstword $(wildcard .venv/tools/bin/uv) uv)
 ONCE ?=
 export ONCE
 
-.PHONY: help setup check test test-long run stop clean lock model faults attacks privacy manifests bench-slots images sbom
+.PHONY: help setup check test test-long run stop clean lock model faults attacks privacy manifests bench bench-slots images sbom
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,12 +44,14 @@ privacy: ## Made-up people looked for everywhere, erasures, and the list of all 
 	@sh deploy/local/bootstrap.sh
 	@SEED=$(SEED) $(PYTHON) -m tests.privacy
 
-manifests: ## The Kubernetes manifests by checkov, and by the operators' own schemas if CRDS=DIR has their definitions; the rest is in `make test`
+manifests: ## The Kubernetes manifests alone, by all that `make test` holds them to; CRDS=DIR: by the operators' own definitions there too
 	@sh deploy/local/bootstrap.sh --browser
-	@sh k8s/check.sh
-	@[ -z "$(CRDS)" ] || VALET_CRDS="$(CRDS)" .venv/bin/pytest tests/policy/test_schemas.py
+	@$(if $(CRDS),VALET_CRDS="$(CRDS)") .venv/bin/pytest tests/policy -m "not long"
 
-bench-slots: setup ## How fast free times are found, beside a plain sort-and-merge in the same run
+bench: setup ## How fast Valet is, beside what bare parts allow in the same run; PARTS="floor throughput" some alone, OPTIONS="--big --rounds 3"
+	@$(PYTHON) -m tests.bench $(PARTS) $(OPTIONS)
+
+bench-slots: setup ## How fast free times are found, beside other ways to do the same in the same run
 	@$(PYTHON) -m tests.bench.slots
 
 images: setup ## An image per service and one for the `valet` command, with docker, podman or buildah; OPTIONS="--registry ghcr.io/example auth"
@@ -71,7 +73,9 @@ clean: stop ## Stop, and remove all that was made here: the environment, the dat
 	@rm -rf .venv .valet .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-lock: setup ## Write uv.lock and uv's own pin anew
+lock: setup ## Write anew uv.lock, and the pins of uv itself and of checkov
 	@$(UV) lock
 	@sed -n 's/ \\$$//;/^uv==/p' deploy/local/uv-requirements.txt | $(UV) pip compile --quiet --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --output-file deploy/local/uv-requirements.txt -
+	@sed -n 's/ \\$$//;/^checkov==/p' k8s/checkov-requirements.txt | $(UV) pip compile --quiet --generate-hashes --no-annotate --universal \
+		--python-version 3.11 --custom-compile-command "make lock" --output-file k8s/checkov-requirements.txt -

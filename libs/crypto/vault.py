@@ -8,7 +8,7 @@ that was copied without the key.
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,8 +48,8 @@ class KeyStore(Protocol):
 
     def get(self, owners: Sequence[str]) -> Mapping[str, Wrapped]: ...
 
-    def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
-        """Store those that have none yet; an existing key is never replaced."""
+    def add_missing(self, keys: Mapping[str, Wrapped]) -> Collection[str]:
+        """Store those that have none yet; an existing key is never replaced. The owners that had one already."""
         ...
 
     def remove(self, owner: str) -> bool: ...
@@ -73,13 +73,15 @@ class Vault:
         self._cache: OrderedDict[str, tuple[float, DataKey]] = OrderedDict()
 
     def keys(self, owners: Iterable[str]) -> dict[str, DataKey]:
-        """The owners' data keys, made where there are none. One read, and at most one write and a second read, for all."""
+        """The owners' data keys, made where there are none. One read, one write if some are missing, and a second read if
+        another replica was first with one."""
         wanted = list(dict.fromkeys(owners))
         found = self.existing(wanted)
-        missing = [owner for owner in wanted if owner not in found]
-        if missing:
-            self._store.add_missing({owner: self._masters.wrap(AESGCM.generate_key(256), owner) for owner in missing})
-            found |= self.existing(missing)  # read back: another replica may have been first
+        made = {owner: AESGCM.generate_key(256) for owner in wanted if owner not in found}
+        if made:
+            there = self._store.add_missing({owner: self._masters.wrap(key, owner) for owner, key in made.items()})
+            found |= {own: self._remember(DataKey(own, AESGCM(key))) for own, key in made.items() if own not in there}
+            found |= self.existing(there)
         return found
 
     def existing(self, owners: Iterable[str]) -> dict[str, DataKey]:

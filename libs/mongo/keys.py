@@ -1,6 +1,6 @@
 """Wrapped data keys in MongoDB, in a collection of their own."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from bson import Binary
@@ -36,8 +36,8 @@ class MongoKeyStore:
                 found = list(self._keys.find(wanted))  # what was destroyed in between is not used
             return _wrapped(found)
 
-    def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
-        """Store each unless its owner has one already."""
+    def add_missing(self, keys: Mapping[str, Wrapped]) -> Collection[str]:
+        """Store each unless its owner has one already. The owners that had one."""
         now = datetime.now(UTC)
         new = [
             {"_id": owner, "master": key.master, "wrapped": Binary(key.blob), "created": now}
@@ -47,7 +47,9 @@ class MongoKeyStore:
             try:
                 self._keys.insert_many(new, ordered=False)
             except BulkWriteError as error:
-                duplicates(error)  # what is there already stays
+                owners = list(keys)
+                return {owners[at] for at in duplicates(error)}
+        return ()
 
     def remove(self, owner: str) -> bool:
         """Destroy a key; false if there was none."""

@@ -1,7 +1,7 @@
 """Keys: a key store in memory, and keyrings of made-up master keys."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from libs.crypto.keyring import Keyring, Wrapped
@@ -35,12 +35,14 @@ class MemoryKeys(Outage):
                 self.retired.pop(owner, None)
             return {owner: self.kept[owner] for owner in owners if owner in self.kept}
 
-    def add_missing(self, keys: Mapping[str, Wrapped]) -> None:
+    def add_missing(self, keys: Mapping[str, Wrapped]) -> Collection[str]:
         """See the port: an existing key is never replaced."""
         with self.reached():
+            there = {owner for owner in keys if owner in self.kept}
             for owner, key in keys.items():
                 self.kept.setdefault(owner, key)
                 self.created.setdefault(owner, datetime.now(UTC))
+            return there
 
     def remove(self, owner: str) -> bool:
         """See the port."""

@@ -48,7 +48,7 @@ class Aside(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the handlers work with."""
+    """What the handlers work with. `hurried` says whether writes wait for each other at this moment."""
 
     details: Details
     grants: Grants
@@ -64,3 +64,4 @@ class Desk:
     outages: Outages
     switches: Looks
     rhythm: Rhythm
+    hurried: Callable[[], bool] = lambda: False

@@ -31,6 +31,8 @@ EACH_SECOND = 20
 """Entries in one round of the timer, with at most as many questions for busy times: 2,400 calls a minute. Google allows a project
 10,000 a minute by default and 600 for one user (https://developers.google.com/workspace/calendar/api/guides/quota), Graph an app
 10,000 in ten minutes for one mailbox (https://learn.microsoft.com/graph/throttling-limits); holds and writes come first."""
+WHEN_HURRIED = 4
+"""Entries in one round while writes wait for each other: looking never ends, but it takes little from them."""
 MOST = 100
 """Entries in one round for an operator."""
 AGAIN = SETTLING
@@ -43,7 +45,8 @@ FINDINGS = ("looked", "written", "removed", "duplicates", "moved", "overlaps", "
 def look_around(desk: Desk) -> None:
     """A round of the timer: what is due, oldest first. Several replicas are given different entries."""
     try:
-        _round(Claim(desk.clock(), desk.clock() + desk.rhythm.every, EACH_SECOND), desk)
+        most = WHEN_HURRIED if desk.hurried() else EACH_SECOND
+        _round(Claim(desk.clock(), desk.clock() + desk.rhythm.every, most), desk)
     except (StoreUnavailable, AuthUnavailable, DetailsUnavailable) as error:
         logger().warning("not reconciled", error=type(error).__name__)
 

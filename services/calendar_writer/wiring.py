@@ -70,13 +70,13 @@ class WriterWiring(Wiring):
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(keyring)
         relay, grants, known = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), circuits()
-        switches = Switches()
+        switches, writes = Switches(), GreenPool(SIDE_BY_SIDE)
         adapters = calendars(settings, known, switches)
         desk = Desk(
             details=Questions(runtime.ask),
             grants=grants,
             ledger=ledger,
-            placing=Placing(adapters, grants, along(GreenPool(SIDE_BY_SIDE).imap), InTime(settings.provider_timeout)),
+            placing=Placing(adapters, grants, along(writes.imap), InTime(settings.provider_timeout)),
             calendars=adapters,
             relay=relay,
             remind=Reminders(runtime.publisher),
@@ -87,6 +87,7 @@ class WriterWiring(Wiring):
             outages=Outages(known),
             switches=Learner(runtime.ask, switches.learn, grants.clear),
             rhythm=rhythm_of(settings),
+            hurried=lambda: writes.free() <= 0,
         )
         return Use(desk, relay, settings)
 

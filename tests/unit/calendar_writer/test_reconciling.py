@@ -18,7 +18,7 @@ from libs.testing.grants import calendar_of
 from libs.testing.leaks import LogCapture, leaks
 from services.calendar_writer.domain import Rhythm, Standing, tried
 from services.calendar_writer.handlers import write_entries
-from services.calendar_writer.reconciling import EACH_SECOND, look_around, reconcile
+from services.calendar_writer.reconciling import EACH_SECOND, WHEN_HURRIED, look_around, reconcile
 from tests.contract.events.published import schema_accepts
 from tests.unit.calendar_writer.doubles import World, over, stands, world
 
@@ -356,6 +356,16 @@ class TestBounds:
         assert len(made.google.calls) == EACH_SECOND
         look_around(made.desk)
         assert len(made.google.calls) == EACH_SECOND + 20
+
+    def test_while_writes_wait_for_each_other_it_looks_at_a_few_only(self) -> None:
+        made = with_entries("google", **{f"n{n}": SOON + n * HOUR for n in range(EACH_SECOND)})
+        made.pass_time(600)
+        made.google.calls.clear()
+
+        look_around(replace(made.desk, hurried=lambda: True))
+        assert len(made.google.calls) == WHEN_HURRIED
+        look_around(made.desk)
+        assert len(made.google.calls) == EACH_SECOND
 
     def test_what_is_far_ahead_or_over_is_left_alone(self) -> None:
         made = with_entries(far=START + timedelta(days=200), past=START + HOUR)

@@ -1,0 +1,150 @@
+"""Growth: more replicas, more bookings in the stores, and a backlog.
+
+*Replicas.* One, two and four of each service on the same cores, a thousand bookings in flight for each: what a booking costs in CPU
+time must not grow with them, so that the rate grows with the cores. *Stores.* The same load before and after so many bookings were
+put into the stores (10,000; with `--big` a million). *Backlog.* So many requests (10,000; with `--big` 100,000) wait on the bus
+while the services are down. It is timed from when they are ready again, and memory half way is held against memory in the end.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from deploy.local.programs import SERVICES
+from tests.bench.cost import spent
+from tests.bench.filling import fill
+from tests.bench.ground import Ground, replicas
+from tests.bench.journal import WRITTEN
+from tests.bench.numbers import rate
+from tests.bench.report import Figure, compared
+from tests.bench.throughput import MOST_MEMORY, Load, load
+
+REPLICAS = (1, 2, 4)
+IN_FLIGHT, BOOKINGS = 1000, 4000
+FLAT = 1.25  # times the CPU time of a booking with one replica
+FLAT_MEMORY = 1.1  # times the memory half way
+KEPT = 0.8  # of the rate before
+STORED, BACKLOG = (10_000, 1_000_000), (10_000, 100_000)
+PART = "growth"
+
+
+def more_replicas(ground: Ground) -> list[Figure]:
+    """What a booking costs with more of each service."""
+    loads = {many: _with(ground, many) for many in REPLICAS}
+    alone = loads[1].cost
+    return [figure for many, each in loads.items() for figure in _replicated(many, each, alone)]
+
+
+def more_bookings(ground: Ground) -> list[Figure]:
+    """The rate and the cost before and after the stores were filled."""
+    many = STORED[ground.options.big]
+    before = load(ground, IN_FLIGHT, WRITTEN)
+    fill(ground, many)
+    ground.rest()
+    after = load(ground, IN_FLIGHT, WRITTEN)
+    what = f"with {many:,} bookings more in the stores"
+    return [
+        compared(
+            PART, f"written {what}", after.written or 0, "bookings/s", before.written or 0, KEPT, "ratio: to before"
+        ),
+        Figure(
+            PART,
+            f"CPU for a booking {what}",
+            after.cost,
+            "µs",
+            before.cost,
+            after.cost / before.cost,
+            FLAT,
+            at_most=True,
+        ),
+        *_memory(after, f"{what}: "),
+    ]
+
+
+def backlog(ground: Ground) -> list[Figure]:
+    """How fast a backlog is drained, and in how much memory."""
+    many = BACKLOG[ground.options.big]
+    asked = ground.requests(many, ground.hosts())
+    for service in SERVICES:
+        ground.stack.stop_part(service)
+    with ground.driver() as driver:
+        driver.put(asked, ground.options.patience)
+        ground.stack.start(SERVICES)
+        meter, began = ground.meter(), time.monotonic()
+        before = meter.cpu()
+        patience = max(ground.options.patience, many / 20)
+        driver.collect(many // 2, WRITTEN, patience)
+        half = meter.resident(list(SERVICES))
+        driver.collect(many - many // 2, WRITTEN, patience)
+        seconds, peak, whole = time.monotonic() - began, meter.peak(), meter.resident(list(SERVICES))
+    cost = sum(cpu for part, cpu in spent(before, meter.cpu()).items() if part != "sandbox") * 1e6 / many
+    ground.caught_up()
+    what, grown = f"backlog of {many:,}", {service: whole[service] / half[service] for service in SERVICES}
+    return [
+        *[_flat(what, service, whole[service], grown[service]) for service in SERVICES],
+        Figure(
+            PART,
+            f"{what}: written, from ready on",
+            rate(many, seconds),
+            "bookings/s",
+            note=f"{seconds:.0f} s, {cost:.0f} µs each",
+        ),
+        *[
+            Figure(PART, f"{what}: {service}, at most", peak[service], "MiB", goal=MOST_MEMORY, at_most=True)
+            for service in SERVICES
+        ],
+    ]
+
+
+def _flat(what: str, service: str, memory: float, grown: float) -> Figure:
+    return Figure(
+        PART,
+        f"{what}: {service}, at the end",
+        memory,
+        "MiB",
+        ratio=grown,
+        goal=FLAT_MEMORY,
+        at_most=True,
+        note="ratio: to half way",
+    )
+
+
+def _with(ground: Ground, many: int) -> Load:
+    with _replicas(ground, [part for service in SERVICES for part in replicas(service, many)[1:]]):
+        return load(ground, IN_FLIGHT * many, WRITTEN, BOOKINGS)
+
+
+@contextmanager
+def _replicas(ground: Ground, parts: Sequence[str]) -> Iterator[None]:
+    ground.stack.start(parts)
+    try:
+        yield
+    finally:
+        for part in parts:
+            ground.stack.stop_part(part)
+
+
+def _replicated(many: int, each: Load, alone: float) -> list[Figure]:
+    what = f"{many} of each service" if many > 1 else "one of each service"
+    goal = FLAT if many > 1 else None
+    return [
+        Figure(
+            PART,
+            f"CPU for a booking, {what}",
+            each.cost,
+            "µs",
+            alone,
+            each.cost / alone,
+            goal,
+            at_most=True,
+            note="ratio: to one",
+        ),
+        Figure(PART, f"written, {what}", each.written or 0, "bookings/s", note=f"{each.busy:.0%} of the cores"),
+    ]
+
+
+def _memory(each: Load, what: str) -> list[Figure]:
+    return [
+        Figure(PART, f"{what}{service}, at most", each.peak[service], "MiB", goal=MOST_MEMORY, at_most=True)
+        for service in SERVICES
+    ]
