@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.bench.ground import Ground
+from tests.bench.ground import DAYS, Ground
 from tests.bench.journal import DECIDED, Asked
 from tests.bench.numbers import Taken, crowd, overlaps
 from tests.bench.pace import Window
 from tests.bench.report import Figure
+from tests.e2e.world import tomorrow
 
 ONE_SLOT, CROWD, CROWDED_HOSTS = 1000, 2000, 100
 CELL = timedelta(minutes=5)
@@ -53,10 +54,10 @@ def one_slot(ground: Ground) -> Outcome:
 def zipf(ground: Ground) -> Outcome:
     """A crowd at a hundred hosts."""
     hosts, chance = ground.hosts(CROWDED_HOSTS), ground.chance
-    day = {host: ground.free(host)[0] + timedelta(days=20) for host in hosts}
+    day = tomorrow(0) + timedelta(days=DAYS + 10)  # which no other part asks for
     asked = []
     for rank in crowd(CROWD, len(hosts), chance):
-        start = day[hosts[rank]] + chance.randrange(0, 96) * CELL
+        start = day + chance.randrange(0, 96) * CELL
         asked.append(ground.asked(hosts[rank], start, start + chance.randrange(6, 19) * CELL))
     return _race(ground, asked)
 

@@ -60,8 +60,9 @@ class Driver:
                     wait([self._emitter], PAUSE)
 
     def collect(self, many: int, until: str, patience: float) -> None:
-        """Wait until so many came back. Raises NotInTime."""
-        go(self._emitter, self._listener, [b""] * many, Nothing(), lambda: self.journal.back(until), patience)
+        """Wait until so many of what was put came back, in all. Raises NotInTime."""
+        left = many - self.journal.back(until)
+        go(self._emitter, self._listener, [b""] * left, Nothing(), lambda: self.journal.back(until), patience)
 
     def listen(self, seconds: float) -> None:
         """Note what else comes within so many seconds."""

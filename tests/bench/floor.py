@@ -115,7 +115,7 @@ def chain(ground: Ground, hops: int) -> Iterator[tuple[str, str, Sequence[BasePr
 
 
 def bus(ground: Ground, hops: int, messages: int = MESSAGES) -> Chain:
-    """What a chain with so many hops carries: the best of several windows, after a warm-up."""
+    """What a chain with so many hops carries: the best of several windows, after a warm-up. `messages` in hundreds, even."""
     bodies = [each.body for each in ground.requests(200, ground.hosts(2))]
     count = [0]
 
@@ -125,20 +125,12 @@ def bus(ground: Ground, hops: int, messages: int = MESSAGES) -> Chain:
     with chain(ground, hops) as (first, last, workers):
         listener = Listener(ground.bus(), heard, name=last)
         emitter = Emitter(ground.bus(), "", first)
-        meter = ground.meter(["rabbitmq"]) | {
-            f"forwarder {place}": worker.pid or 0 for place, worker in enumerate(workers, 1)
-        }
+        pids = {f"forwarder {place}": worker.pid or 0 for place, worker in enumerate(workers, 1)}
+        meter = ground.meter(["rabbitmq"]) | pids
 
         def run(many: int, wide: int) -> Chain:
-            began, before = time.monotonic(), meter.cpu()
-            go(
-                emitter,
-                listener,
-                bodies * (many // len(bodies)),
-                Window(wide),
-                lambda: count[0],
-                ground.options.patience,
-            )
+            sent, began, before = bodies * (many // len(bodies)), time.monotonic(), meter.cpu()
+            go(emitter, listener, sent, Window(wide), lambda: count[0], ground.options.patience)
             return Chain(hops, rate(many, time.monotonic() - began), micros(spent(before, meter.cpu()), many))
 
         run(min(messages, 1000), 200)

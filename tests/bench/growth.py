@@ -9,9 +9,11 @@ while the services are down. It is timed from when they are ready again, and mem
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from deploy.local.programs import SERVICES
-from tests.bench.cost import spent
+from tests.bench.cost import Cost, micros, spent
+from tests.bench.drive import Driver
 from tests.bench.filling import fill
 from tests.bench.ground import Ground, replicas
 from tests.bench.journal import WRITTEN
@@ -26,6 +28,17 @@ FLAT_MEMORY = 1.1  # times the memory half way
 KEPT = 0.8  # of the rate before
 STORED, BACKLOG = (10_000, 1_000_000), (10_000, 100_000)
 PART = "growth"
+
+
+@dataclass(frozen=True)
+class Drained:
+    """How a backlog went: seconds, CPU microseconds for each, and MiB of each service half way, in the end and at most."""
+
+    seconds: float
+    cost: float
+    half: Cost
+    end: Cost
+    peak: Cost
 
 
 def more_replicas(ground: Ground) -> list[Figure]:
@@ -70,43 +83,34 @@ def backlog(ground: Ground) -> list[Figure]:
     with ground.driver() as driver:
         driver.put(asked, ground.options.patience)
         ground.stack.start(SERVICES)
-        meter, began = ground.meter(), time.monotonic()
-        before = meter.cpu()
-        patience = max(ground.options.patience, many / 20)
-        driver.collect(many // 2, WRITTEN, patience)
-        half = meter.resident(list(SERVICES))
-        driver.collect(many - many // 2, WRITTEN, patience)
-        seconds, peak, whole = time.monotonic() - began, meter.peak(), meter.resident(list(SERVICES))
-    cost = sum(cpu for part, cpu in spent(before, meter.cpu()).items() if part != "sandbox") * 1e6 / many
+        drained = _drained(ground, driver, many)
     ground.caught_up()
-    what, grown = f"backlog of {many:,}", {service: whole[service] / half[service] for service in SERVICES}
+    what, note = f"backlog of {many:,}", f"{drained.seconds:.0f} s, {drained.cost:.0f} µs each"
     return [
-        *[_flat(what, service, whole[service], grown[service]) for service in SERVICES],
-        Figure(
-            PART,
-            f"{what}: written, from ready on",
-            rate(many, seconds),
-            "bookings/s",
-            note=f"{seconds:.0f} s, {cost:.0f} µs each",
-        ),
-        *[
-            Figure(PART, f"{what}: {service}, at most", peak[service], "MiB", goal=MOST_MEMORY, at_most=True)
-            for service in SERVICES
-        ],
+        Figure(PART, f"{what}: written, from ready on", rate(many, drained.seconds), "bookings/s", note=note),
+        *[figure for service in SERVICES for figure in _filled(f"{what}: {service}", service, drained)],
     ]
 
 
-def _flat(what: str, service: str, memory: float, grown: float) -> Figure:
-    return Figure(
-        PART,
-        f"{what}: {service}, at the end",
-        memory,
-        "MiB",
-        ratio=grown,
-        goal=FLAT_MEMORY,
-        at_most=True,
-        note="ratio: to half way",
+def _drained(ground: Ground, driver: Driver, many: int) -> Drained:
+    meter, services, patience = ground.meter(), list(SERVICES), max(ground.options.patience, many / 20)
+    before, began = meter.cpu(), time.monotonic()
+    driver.collect(many // 2, WRITTEN, patience)
+    half = meter.resident(services)
+    driver.collect(many, WRITTEN, patience)
+    cost = micros(spent(before, meter.cpu()), many)
+    return Drained(
+        time.monotonic() - began, sum(cost.values()) - cost["sandbox"], half, meter.resident(services), meter.peak()
     )
+
+
+def _filled(what: str, service: str, drained: Drained) -> list[Figure]:
+    end, half = drained.end[service], drained.half[service]
+    note = "ratio: to half way"
+    return [
+        Figure(PART, f"{what}, at most", drained.peak[service], "MiB", goal=MOST_MEMORY, at_most=True),
+        Figure(PART, f"{what}, at the end", end, "MiB", half, end / half, FLAT_MEMORY, at_most=True, note=note),
+    ]
 
 
 def _with(ground: Ground, many: int) -> Load:
