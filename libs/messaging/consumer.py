@@ -1,7 +1,8 @@
 """The one consumer: batches of what has arrived, several in flight, acknowledged only after their effect.
 
-A batch is what is there, up to a bound, without waiting for more. A message is acknowledged when its handler has answered
-and, for a retry or a dead letter, when that is confirmed. Whatever goes wrong before, the broker delivers it again.
+A batch is what is there, up to a bound, without waiting for more; but a few wait a moment while others are at work, and then
+begin together. A message is acknowledged when its handler has answered and, for a retry or a dead letter, when that is confirmed.
+Whatever goes wrong before, the broker delivers it again.
 """
 
 import random
@@ -14,11 +15,15 @@ from libs.messaging import topology
 from libs.messaging.errors import BusUnavailable
 from libs.messaging.intake import Raw
 from libs.messaging.link import Link
-from libs.messaging.session import Session, Settled
+from libs.messaging.session import POLL, Session, Settled
 from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 
 SLOWEST_RECONNECT = 15.0  # seconds
+ENOUGH = 4
+"""The share of a whole batch that is enough to begin it while others are at work: one part in so many."""
+PATIENCE = 0.25  # seconds
+"""So long those few that have arrived wait while others are at work: every batch has its price, however small it is."""
 
 
 Work = Callable[[Sequence[Raw]], Settled]
@@ -38,6 +43,7 @@ class Consumer:
         self._batch = batch
         self._most = in_flight
         self._running = 0
+        self._began = 0.0
         self._session: Session | None = None
         self._stopping = threading.Event()
         self._idle = threading.Condition()
@@ -94,7 +100,7 @@ class Consumer:
             session.begin()
             metrics.CONSUMER_UP.labels(self._queue.name).set(1)
             while session.open:
-                session.read(self._batch, full=self._running >= self._most)
+                session.read(self._batch, self._wait(session))
                 self._dispatch(session)
         except Exception as error:  # noqa: BLE001 - py-amqp says "closed" in many ways; none of them may end the service
             return type(error).__name__
@@ -102,13 +108,24 @@ class Consumer:
             session.close()
         return "ended"
 
+    def _wait(self, session: "Session") -> float:
+        """Seconds until a batch may begin with what has arrived; where nothing has, or none may, until the next look."""
+        if not session.waiting or self._running >= self._most:
+            return POLL
+        if not self._running or session.waiting * ENOUGH >= self._batch:
+            return 0
+        return max(0.0, self._began + PATIENCE - time.monotonic())
+
     def _dispatch(self, session: "Session") -> None:
         with self._idle:
             while not self._stopping.is_set() and self._running < self._most:
+                if session.waiting and self._wait(session):
+                    return
                 batch = session.take(self._batch, alone=self._running == 0)
                 if not batch:
                     return
                 self._running += 1
+                self._began = time.monotonic()
                 metrics.BATCHES_IN_FLIGHT.labels(self._queue.name).set(self._running)
                 self._spawn(lambda batch=batch: self._handle(session, batch))  # type: ignore[misc]  # bound early, on purpose
 

@@ -75,14 +75,19 @@ class Session:
         """Whether what is in hand weighs as much as it may."""
         return self._bytes >= MOST_BYTES
 
-    def read(self, most: int, *, full: bool) -> None:
-        """Wait for a message, then take what else is there already. When `full`, no batch can begin: wait in any case."""
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived and may be begun together."""
+        return len(self._arrived)
+
+    def read(self, most: int, within: float) -> None:
+        """Wait for a message for at most so many seconds, then take what else is there already."""
         if self._adjust():
             return
         if self.heavy:
             self._pause()
             return
-        readable = self._wire.readable(POLL if full or not self._arrived else 0)
+        readable = self._wire.readable(within)
         with self._write:
             with suppress(TimeoutError):
                 while readable:

@@ -10,6 +10,7 @@ from kombu import Connection
 from libs.config.settings import Settings
 from libs.contracts import codec
 from libs.messaging import session, topology
+from libs.messaging.consumer import PATIENCE
 from libs.messaging.delivery import DONE, Outcome
 from libs.messaging.link import Link
 from tests.integration.messaging.conftest import Listen
@@ -65,6 +66,26 @@ def test_several_batches_are_in_flight(link: Link, queue: topology.Queue, listen
     assert listening.stop(5)
     assert at_work[1] == 3
     assert depth(link, queue.name) == 0
+
+
+def test_a_few_wait_a_moment_while_others_are_at_work(link: Link, queue: topology.Queue, listen: Listen) -> None:
+    # given a handler that has one message in hand for as long as it takes
+    began, go_on = list[float](), threading.Event()
+
+    def work(items: Sequence[Item]) -> Sequence[Outcome]:
+        began.append(time.monotonic())
+        go_on.wait(5)
+        return [DONE] * len(items)
+
+    listen(work, batch=50, in_flight=3)
+    post(link, queue.name, [held("first")])
+    wait_until(lambda: began)
+    # when a second comes
+    post(link, queue.name, [held("second")])
+    wait_until(lambda: len(began) == 2)
+    go_on.set()
+    # then it waits for company, but not for the first to end
+    assert began[1] - began[0] >= PATIENCE
 
 
 def test_nothing_is_acknowledged_before_the_handler_has_answered(
