@@ -105,13 +105,13 @@ def _texts(module: Any) -> None:
 def _sessions(module: Any) -> None:
     """What requests-oauthlib and msal would log at DEBUG: what is sent, and what comes back."""
     if _now()[1] == "plain":
-        send = module.Session.send
+        send = module.HTTPAdapter.send
 
-        def told(self: Any, request: Any, **named: Any) -> Any:
+        def told(self: Any, request: Any, *given: Any, **named: Any) -> Any:
             _say("sent", request.url, request.headers, request.body)
-            return send(self, request, **named)
+            return send(self, request, *given, **named)
 
-        module.Session.send = told
+        module.HTTPAdapter.send = told
 
 
 def _answers(module: Any) -> None:
@@ -152,7 +152,7 @@ HOOKS: dict[str, Callable[[Any], None]] = {
     "libs.crypto.vault": _vault,
     "libs.crypto.letters": _letters,
     "services.calendar_writer.texts": _texts,
-    "requests.sessions": _sessions,
+    "requests.adapters": _sessions,
     "libs.providers.answers": _answers,
     "libs.messaging.answering": _answering,
     "services.auth.pages": _pages,
