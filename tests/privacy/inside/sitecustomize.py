@@ -148,9 +148,24 @@ def _answering(module: Any) -> None:
         module.Answers.reply = told
 
 
+def _changes(module: Any) -> None:
+    """Every change writes all of a booking, as a store does that does not know what is new: MongoDB logs what is written."""
+    if _now()[1] == "plain":
+        differ = module._difference
+
+        def whole(change: Any) -> Any:
+            gone, own = differ(change)
+            all_of_it = module.documents.from_booking(change.booking, ())
+            new = {name: value for name, value in all_of_it.items() if name not in ("_id", "outbox")}
+            return gone, own | {"new": new}
+
+        module._difference = whole
+
+
 HOOKS: dict[str, Callable[[Any], None]] = {
     "libs.crypto.vault": _vault,
     "libs.crypto.letters": _letters,
+    "services.booking.store": _changes,
     "services.calendar_writer.texts": _texts,
     "requests.adapters": _sessions,
     "libs.providers.answers": _answers,
