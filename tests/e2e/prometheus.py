@@ -31,10 +31,12 @@ class Prometheus:
         values = [float(series["value"][1]) for series in self.get("query", query=expr)["result"]]
         return [value for value in values if not math.isnan(value)]
 
-    def scraped_since(self, instant: float) -> bool:
-        """Whether every target has been scraped, without an error, after this instant (seconds since 1970)."""
-        found = self.figures(f"sum(up) == count(up) and on() min(timestamp(up)) > {instant}")
-        return bool(found)
+    def scraped_since(self, instant: float, targets: int) -> bool:
+        """Whether so many targets are up and were last scraped after this instant (seconds since 1970).
+
+        The number is asked for because a Prometheus that has just started knows nothing yet of those it has not come to.
+        """
+        return bool(self.figures(f"sum(up) == {targets} and on() min(timestamp(up)) > {instant}"))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ from tests.integration.messaging.support import wait_until
 pytestmark = pytest.mark.timeout(480)  # seconds: the first one waits for all that happens before
 
 PROVIDERS: tuple[Provider, ...] = ("google", "microsoft")
+SERVICES = ("auth", "availability", "booking", "calendar-writer")
+JOBS = (("rabbitmq", ""), ("rabbitmq-detailed", ""))
+TARGETS = [*JOBS, *(("valet", name) for name in SERVICES)]
+"""What Prometheus asks: the job, and the service if it is one."""
 BOARDS = sorted(FOLDERS[0].glob("*.json"))
 PATIENCE = 90  # seconds; a minute of it is what an objective looks back at in steps of a minute
 
@@ -43,14 +48,14 @@ def _installed() -> None:
 @pytest.fixture(scope="module")
 def watched(_installed: None, _services: Stack) -> Iterator[Prometheus]:
     """A Prometheus that has seen everything happen that the dashboards tell of."""
-    _services.start(["rabbitmq", "mongod", "sandbox", "auth", "availability", "booking", "calendar-writer", PROMETHEUS])
+    _services.start(["rabbitmq", "mongod", "sandbox", *SERVICES, PROMETHEUS])
     try:
         world = World(_services)
         prometheus = Prometheus(_services.urls()[PROMETHEUS], world.ca)
         for _ in range(2):  # a rate is seen of what was there before
             live(world)
-            now = time.time()
-            wait_until(lambda now=now: prometheus.scraped_since(now), PATIENCE, "not everything was scraped")  # type: ignore[misc]  # bound early, on purpose
+            seen = partial(prometheus.scraped_since, time.time(), len(TARGETS))
+            wait_until(seen, PATIENCE, "not everything was scraped")
         yield prometheus
     finally:
         _services.stop_part(PROMETHEUS)
@@ -75,8 +80,7 @@ def test_everything_is_scraped_over_tls_under_the_names_that_rules_go_by(watched
 
     assert {target["scrapeUrl"].partition(":")[0] for target in targets} == {"https"}
     found = sorted((t["labels"]["job"], t["labels"].get("service", "")) for t in targets if t["health"] == "up")
-    services = [("valet", name) for name in ("auth", "availability", "booking", "calendar-writer")]
-    assert found == [("rabbitmq", ""), ("rabbitmq-detailed", ""), *services]
+    assert found == TARGETS
 
 
 def test_no_rule_fails_to_be_evaluated(watched: Prometheus) -> None:

@@ -17,7 +17,7 @@ def test_it_ends_well_and_leaves_the_stack_running(forget: bool, stack: Stack, v
     # given the stack, once with a sandbox that has lost its people and grants
     if forget:
         SandboxAdmin(stack.urls()["sandbox"], stack.env("operator")["VALET_CA_BUNDLE"]).reset()
-    before = stack.pids()
+    before = stack.status()
     # when the demonstration runs without a terminal
     ended = valet("--state", str(stack.layout.root), module="deploy.demo", settings={"ONCE": "1"})
     # then every outcome is as expected, and no title was read
@@ -37,4 +37,4 @@ def test_it_ends_well_and_leaves_the_stack_running(forget: bool, stack: Stack, v
     assert rules["weekly"]["sun"] == [{"start": "08:00", "end": "18:00"}]
     # and it printed nothing personal, and stopped nothing that it had not started
     assert not any(word in ended.out + ended.err for word in PERSONAL)
-    assert stack.pids() == before
+    assert stack.status() == before
