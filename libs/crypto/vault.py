@@ -23,6 +23,8 @@ SCHEME = b"\x01"
 CACHE_SIZE = 10_000
 CACHE_SECONDS = 60.0
 """How long a replica may go on with a key that another one has destroyed."""
+ROUNDS = 10
+"""So often a key is looked for and made, if others make and destroy it in the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +76,16 @@ class Vault:
 
     def keys(self, owners: Iterable[str]) -> dict[str, DataKey]:
         """The owners' data keys, made where there are none. One read, one write if some are missing, and a second read if
-        another replica was first with one."""
-        wanted = list(dict.fromkeys(owners))
-        found = self.existing(wanted)
-        made = {owner: AESGCM.generate_key(256) for owner in wanted if owner not in found}
-        if made:
-            there = self._store.add_missing({owner: self._masters.wrap(key, owner) for owner, key in made.items()})
-            found |= {own: self._remember(DataKey(own, AESGCM(key))) for own, key in made.items() if own not in there}
-            found |= self.existing(there)
-        return found
+        another replica was first with one; all of it again for one that was destroyed in that moment. Raises KeyDestroyed if
+        that goes on."""
+        missing, found = list(dict.fromkeys(owners)), dict[str, DataKey]()
+        for _ in range(ROUNDS):
+            found |= self.existing(missing)
+            found |= self._made([owner for owner in missing if owner not in found])
+            missing = [owner for owner in missing if owner not in found]
+            if not missing:
+                return found
+        raise KeyDestroyed
 
     def existing(self, owners: Iterable[str]) -> dict[str, DataKey]:
         """The data keys of those owners that have one."""
@@ -119,6 +122,15 @@ class Vault:
     def retire(self, owners: Sequence[str]) -> None:
         """Say that these owners' keys may not be needed any more. What is kept with them stays readable."""
         self._store.retire(owners)
+
+    def _made(self, owners: Sequence[str]) -> dict[str, DataKey]:
+        """New keys for these owners; for those that have one by now, that."""
+        if not owners:
+            return {}
+        made = {owner: AESGCM.generate_key(256) for owner in owners}
+        there = self._store.add_missing({owner: self._masters.wrap(key, owner) for owner, key in made.items()})
+        own = {owner: self._remember(DataKey(owner, AESGCM(key))) for owner, key in made.items() if owner not in there}
+        return own | self.existing(there)
 
     def _cached(self, owner: str) -> DataKey | None:
         entry = self._cache.get(owner)

@@ -1,4 +1,8 @@
-"""From the outbox to the bus: at once after the write that filled it, and by a sweep for what a crash left behind."""
+"""From the outbox to the bus: at once after the write that filled it, and by a sweep for what a crash left behind.
+
+The sweep also empties the outboxes of what was sent since the last one, all in one write: to empty each at once would cost every
+small batch a write of its own. Whoever dies in between leaves events that are sent again, under the same ids.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +19,7 @@ from libs.telemetry import metrics
 from libs.telemetry.logs import logger
 
 SWEEP = 500  # documents at a time
-IN_HAND = 60.0  # seconds; longer than a flight may take
+IN_HAND = 60.0  # seconds; longer than a flight may take, and than what was sent waits to be cleared
 JUST_SENT = 10.0  # seconds; longer than a majority needs to see that it was cleared
 
 Waiting = Mapping[str, Sequence[Pending]]
@@ -45,31 +49,49 @@ class Relay:
         self._publisher = publisher
         self._clock = clock
         self._sent: dict[str, float] = {}  # event id to the time until which it needs no look
+        self._uncleared: dict[str, list[Pending]] = {}
 
     def send(self, waiting: Waiting) -> bool:
-        """Publish what a write has just put into the outbox, then forget it. False if the sweep must do it: nothing is lost."""
+        """Publish what a write has just put into the outbox. False if the sweep must do it: nothing is lost."""
         if not waiting:
             return True
         pendings = [pending for some in waiting.values() for pending in some]
         self._sent.update((pending.id, self._clock() + IN_HAND) for pending in pendings)
         try:
             self._publisher.publish([_outgoing(pending) for pending in pendings])
-            self._outbox.clear(waiting)
-        except (MessagingError, StoreUnavailable) as error:
+        except MessagingError as error:
             logger().warning("outbox left for the relay", collection=self._outbox.name, error=type(error).__name__)
             for pending in pendings:
                 self._sent.pop(pending.id, None)
             return False
-        self._sent.update((pending.id, self._clock() + JUST_SENT) for pending in pendings)
+        for id, some in waiting.items():
+            self._uncleared.setdefault(id, []).extend(some)
+        return True
+
+    def clear(self) -> bool:
+        """Take out of the outbox what was sent. False if that must wait for the next time."""
+        sent, self._uncleared = self._uncleared, {}
+        try:
+            if sent:
+                self._outbox.clear(sent)
+        except StoreUnavailable as error:
+            logger().warning("outbox not cleared", collection=self._outbox.name, error=type(error).__name__)
+            for id, some in sent.items():
+                self._uncleared.setdefault(id, []).extend(some)
+            return False
+        until = self._clock() + JUST_SENT
+        self._sent.update((pending.id, until) for some in sent.values() for pending in some)
         return True
 
     def sweep(self, older_than: float) -> int:
-        """Send what has waited longer than `older_than` seconds. Returns how many events that was."""
+        """Clear what was sent, then send what has waited longer than `older_than` seconds. Returns how many events that was."""
         now, sent = datetime.now(UTC), 0
+        if not self.clear():
+            return sent
         self._forget()
         while waiting := self._waiting(now, timedelta(seconds=older_than)):
             self._measure(now, waiting)
-            if not self.send(waiting):
+            if not (self.send(waiting) and self.clear()):
                 return sent
             sent += sum(len(pendings) for pendings in waiting.values())
         self._measure(now, {})
@@ -93,6 +115,22 @@ class Relay:
         times = [pending.at for pendings in waiting.values() for pending in pendings]
         metrics.OUTBOX_LEFT.labels(self._outbox.name).set(len(times))
         metrics.OUTBOX_OLDEST.labels(self._outbox.name).set((now - min(times)).total_seconds() if times else 0)
+
+
+class Teller:
+    """Publishes what needs no outbox: whoever sends it has not acknowledged yet what it answers, and is asked again otherwise."""
+
+    def __init__(self, publisher: Publishes) -> None:
+        self._publisher = publisher
+
+    def send(self, waiting: Waiting) -> bool:
+        """Publish all. False if the broker has not confirmed it: then it must be sent again."""
+        try:
+            self._publisher.publish([_outgoing(pending) for some in waiting.values() for pending in some])
+        except MessagingError as error:
+            logger().warning("answers not confirmed", error=type(error).__name__)
+            return False
+        return True
 
 
 def _outgoing(pending: Pending) -> Outgoing:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import eventlet
 from nameko.extensions import DependencyProvider
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from libs.config.settings import Settings, load_or_exit, stop
@@ -16,11 +17,13 @@ from libs.messaging import keys, topology
 from libs.messaging.consumer import Consumer
 from libs.messaging.link import Link
 from libs.messaging.publisher import Publisher
+from libs.messaging.relay import Relay
 from libs.messaging.rescue import Rescue
 from libs.messaging.rpc import Ask
 from libs.messaging.sealer import Sealer
 from libs.mongo.client import Document, connect
 from libs.mongo.maintenance import UNDER_WAY, under_way
+from libs.mongo.outbox import MongoOutbox
 from libs.telemetry import build, logs, metrics, trace, tracing
 from libs.telemetry.probes import Probes
 from libs.telemetry.serving import TlsServer
@@ -43,6 +46,7 @@ class Runtime:
         self.masters: MasterKeys | None = None
         self.checks: dict[str, Callable[[], bool]] = {}
         self.queues: dict[str, topology.Queue] = {}
+        self.relays: list[Relay] = []
 
     @classmethod
     def of(cls, container: Any) -> "Runtime":
@@ -70,6 +74,13 @@ class Runtime:
         if under_way(database):
             stop(UNDER_WAY)
         return database
+
+    def relay(self, documents: Collection[Document]) -> Relay:
+        """What empties the outboxes of a collection's documents: at every sweep, and a last time when the service stops."""
+        outbox = MongoOutbox(documents)
+        outbox.ensure_index()
+        self.relays.append(Relay(outbox, self.publisher))
+        return self.relays[-1]
 
     def rescue(self) -> Consumer:
         """What takes back whatever the broker gives up of this service's queues."""
@@ -101,7 +112,9 @@ class Runtime:
         self.checks[name] = check
 
     def close(self) -> None:
-        """Close the connections that are not consumers'."""
+        """Forget what was sent, so that nobody sends it again, and close the connections that are not consumers'."""
+        for relay in self.relays:
+            relay.clear()
         self.publisher.close()
         self.ask.close()
 

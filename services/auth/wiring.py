@@ -17,7 +17,6 @@ from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import answers
 from libs.mongo.keys import MongoKeyStore
-from libs.mongo.outbox import MongoOutbox
 from libs.providers.adapters import calendars
 from libs.providers.egress import Door
 from libs.providers.switches import Switches
@@ -80,11 +79,9 @@ class AuthWiring(Wiring):
         store = MongoAuthStore(database)
         store.ensure_indexes()
         book = MongoSwitchBook(database)
-        outboxes = MongoOutbox(store.documents), MongoOutbox(store.hosts), MongoOutbox(book.documents)
-        for outbox in outboxes:
-            outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
-        relay, host_relay, switch_relay = relays = tuple(Relay(outbox, runtime.publisher) for outbox in outboxes)
+        kept = store.documents, store.hosts, book.documents
+        relay, host_relay, switch_relay = relays = tuple(runtime.relay(documents) for documents in kept)
         board = Switchboard(book, switch_relay, clock.now, Switches())
         board.standing()  # before anything can leave
         patience = settings.rpc_timeout * SHARE_OF_ANSWER

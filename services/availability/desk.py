@@ -53,8 +53,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`switches` keeps in step with what an operator has switched off. `hold` is how long a booking is held for us; `relay` empties
-    the outbox of answers, `rules_relay` that of rules.
+    """`switches` keeps in step with what an operator has switched off. `hold` is how long a booking is held for us; `teller` sends
+    the answers to holds, `rules_relay` empties the outbox of rules.
 
     `answer_within` is the seconds that an answer about slots may take: whoever asks must not be left to time out.
     """
@@ -65,7 +65,7 @@ class Desk:
     answers: AnswerBook
     rules: RuleBook
     agenda: Agenda
-    relay: Sends
+    teller: Sends
     rules_relay: Sends
     limits: Limits
     hold: timedelta

@@ -74,5 +74,4 @@ class AvailabilityService:
 
     @every(seconds=1)
     def sweep_outbox(self) -> None:
-        for relay in self.use.relays:
-            relay.sweep(self.use.settings.relay_seconds)
+        self.use.relay.sweep(self.use.settings.relay_seconds)

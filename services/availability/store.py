@@ -1,4 +1,4 @@
-"""The answers given, so that a hold asked about twice is answered the same: availability's inbox and outbox in one document."""
+"""The answers given, so that a hold asked about twice is answered the same."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -51,9 +51,7 @@ class MongoAnswerBook:
 
 
 def _document(answer: Answer) -> Document:
-    event = as_document(answer.event)
-    # The event is kept beside the outbox, which is emptied, to be sent again when the question comes again.
-    return {"_id": answer.id, "at": answer.at, "reason": answer.reason, "event": event, "outbox": [event]}
+    return {"_id": answer.id, "at": answer.at, "reason": answer.reason, "event": as_document(answer.event)}
 
 
 def _answer(document: Document) -> Answer:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from pymongo.database import Database
-
 from libs.config import clock
 from libs.config.settings import Settings
 from libs.messaging.grants import CachedGrants
-from libs.messaging.relay import Relay
+from libs.messaging.relay import Relay, Teller
 from libs.messaging.runtime import Runtime, Wiring
 from libs.messaging.switched import Learner
-from libs.mongo.client import Document, answers
-from libs.mongo.outbox import MongoOutbox
+from libs.mongo.client import answers
 from libs.providers.adapters import calendars
 from libs.providers.switches import Switches
 from services.availability.agenda import MongoAgenda
@@ -36,7 +33,7 @@ class Use:
     """What the service's methods find."""
 
     desk: Desk
-    relays: tuple[Relay, ...]
+    relay: Relay
     settings: Settings
 
 
@@ -52,7 +49,7 @@ class AvailabilityWiring(Wiring):
         book.ensure_indexes()
         agenda.ensure_indexes()
         runtime.watch("store", lambda: answers(database))
-        relay, rules_relay = (_relay(database, name, runtime) for name in ("answers", "rules"))
+        rules_relay = runtime.relay(database["rules"])
         grants = CachedGrants(runtime.ask)
         snapshots = Snapshots(settings.snapshot_seconds, time.monotonic)
         together = SideBySide(SIDE_BY_SIDE)
@@ -66,20 +63,14 @@ class AvailabilityWiring(Wiring):
             answers=book,
             rules=MongoRuleBook(database),
             agenda=agenda,
-            relay=relay,
+            teller=Teller(runtime.publisher),
             rules_relay=rules_relay,
             limits=_limits(settings),
             hold=timedelta(seconds=settings.hold_seconds),
             clock=clock.now,
             answer_within=settings.rpc_timeout * ANSWER_WITHIN,
         )
-        return Use(desk, (relay, rules_relay), settings)
-
-
-def _relay(database: Database[Document], collection: str, runtime: Runtime) -> Relay:
-    outbox = MongoOutbox(database[collection])
-    outbox.ensure_index()
-    return Relay(outbox, runtime.publisher)
+        return Use(desk, rules_relay, settings)
 
 
 def _limits(settings: Settings) -> Limits:

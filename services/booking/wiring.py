@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import msgspec
-from pymongo.collection import Collection
 from pymongo.database import Database
 
 from libs.config import clock
@@ -29,7 +28,6 @@ from libs.messaging.rpc import Ask
 from libs.messaging.runtime import Runtime, Wiring
 from libs.mongo.client import Document, answers
 from libs.mongo.keys import MongoKeyStore
-from libs.mongo.outbox import MongoOutbox
 from services.booking.desk import Desk
 from services.booking.domain import Rules
 from services.booking.erasing import Eraser, Standings, WriterAway
@@ -85,22 +83,16 @@ class BookingWiring(Wiring):
         store.ensure_indexes()
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(masters)
-        relay = Relay(_outbox(database["bookings"]), runtime.publisher)
+        relay = runtime.relay(database["bookings"])
         envelopes, digests = Envelopes(masters), Digests(masters)
         entrance = Entrance(envelopes, settings.require_sealed)
         safe, hosts, erasures = Safe(Vault(masters, key_store)), MongoHostBook(database), MongoErasures(database)
         erasures.ensure_indexes()
         desk = Desk(store, hosts, relay, entrance, safe, digests, _rules(settings), clock.now, erasures)
         sweeper = _sweeper(database, key_store, settings.retention_days)
-        told = Relay(_outbox(database["erasures"]), runtime.publisher)
+        told = runtime.relay(database["erasures"])
         eraser = _eraser(desk, told, runtime, masters)
         return Use(desk, (relay, told), envelopes, rotation, sweeper, eraser, MongoRegister(database), settings)
-
-
-def _outbox(collection: Collection[Document]) -> MongoOutbox:
-    outbox = MongoOutbox(collection)
-    outbox.ensure_index()
-    return outbox
 
 
 def _eraser(desk: Desk, relay: Relay, runtime: Runtime, masters: MasterKeys) -> Eraser:

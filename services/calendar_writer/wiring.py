@@ -24,7 +24,7 @@ from libs.messaging.runtime import Runtime, Wiring
 from libs.messaging.switched import Learner
 from libs.mongo.client import answers
 from libs.mongo.keys import MongoKeyStore
-from libs.mongo.outbox import MongoOutbox, Pending
+from libs.mongo.outbox import Pending
 from libs.providers import ids
 from libs.providers.adapters import calendars, circuits
 from libs.providers.breaker import Outages
@@ -64,12 +64,11 @@ class WriterWiring(Wiring):
         keyring = runtime.keyring()
         database = runtime.database()
         keys.same_index(keyring, MongoKeyStore(database))
-        ledger, outbox = MongoLedger(database), MongoOutbox(database["effects"])
+        ledger = MongoLedger(database)
         ledger.ensure_indexes()
-        outbox.ensure_index()
         runtime.watch("store", lambda: answers(database))
         runtime.sealer = LetterSeal(keyring)
-        relay, grants, known = Relay(outbox, runtime.publisher), CachedGrants(runtime.ask), circuits()
+        relay, grants, known = runtime.relay(database["effects"]), CachedGrants(runtime.ask), circuits()
         switches, writes = Switches(), GreenPool(SIDE_BY_SIDE)
         adapters = calendars(settings, known, switches)
         desk = Desk(

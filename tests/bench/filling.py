@@ -70,11 +70,11 @@ def _each(ground: Ground) -> Iterator[tuple[str, Collection[Document], Document]
     relaxed = WriteConcern(w=1, j=False)
     booking, availability, writer = map(ground.store, ("booking", "availability", "calendar-writer"))
     wanted: list[tuple[Any, str, Document]] = [
-        (booking, "bookings", {"state": "confirmed", "calendar.state": "written", "outbox": []}),
+        (booking, "bookings", {"state": "confirmed", "calendar.state": "written"}),
         (booking, "keys", {"retired": {"$exists": False}}),
         (availability, "standing", {"stands": {"$exists": True}}),
-        (availability, "answers", {"outbox": []}),
-        (writer, "effects", {"standing": "written", "outbox": []}),
+        (availability, "answers", {}),
+        (writer, "effects", {"standing": "written"}),
     ]
     for database, name, which in wanted:
         document = database[name].find_one(which)
@@ -84,4 +84,6 @@ def _each(ground: Ground) -> Iterator[tuple[str, Collection[Document], Document]
 
 
 def _given(document: Document) -> Document:
-    return {name: value for name, value in document.items() if value is not None}
+    """A document to go by, its events told."""
+    told: Document = {"outbox": []} if "outbox" in document else {}
+    return {name: value for name, value in (document | told).items() if value is not None}

@@ -14,7 +14,7 @@ from libs.contracts import codec
 from libs.contracts.events import CalendarConnected, Provider
 from libs.contracts.questions import Detail
 from libs.contracts.reasons import Reason
-from libs.messaging.relay import Relay
+from libs.messaging.relay import Relay, Teller
 from libs.mongo.outbox import Pending
 from libs.providers.errors import ProviderError, RateLimited, Unreachable
 from libs.providers.port import Calendar, Entry
@@ -148,7 +148,7 @@ class MemoryLife:
             self._availability.desk,
             grants=grants,
             reader=reader,
-            relay=self._relay(self._availability.answers.outbox),
+            teller=Teller(self._bus),
             rules_relay=self._relay(self._availability.rules.outbox),
             clock=clock,
         )
@@ -208,6 +208,7 @@ class MemoryLife:
         self._clock.move(by)
         self._bus.time_passed()
         for outbox, relay in self._relays:  # a relay's own sweep goes by the real clock
+            relay.clear()
             relay.send(outbox.waiting(self._clock(), timedelta(seconds=5), 1000))
         self._services["booking"].expire_holds()
         self._services["writer"].sweep_left()

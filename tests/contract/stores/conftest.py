@@ -83,11 +83,6 @@ class BookingShelf(Shelf):
 
 
 @dataclass(frozen=True)
-class AnswerShelf(Shelf):
-    store: AnswerBook
-
-
-@dataclass(frozen=True)
 class LedgerShelf(Shelf):
     store: Ledger
 
@@ -125,15 +120,12 @@ def host_book(request: pytest.FixtureRequest, mongo: Any) -> HostBook:
 
 
 @pytest.fixture(params=KINDS)
-def answers(request: pytest.FixtureRequest, mongo: Any) -> AnswerShelf:
+def answers(request: pytest.FixtureRequest, mongo: Any) -> AnswerBook:
     if request.param == MEMORY:
-        double = MemoryAnswers()
-        return AnswerShelf(double, double.outbox)
-    database = mongo("availability")
-    store, outbox = MongoAnswerBook(database), MongoOutbox(database["answers"])
+        return MemoryAnswers()
+    store = MongoAnswerBook(mongo("availability"))
     store.ensure_indexes()
-    outbox.ensure_index()
-    return AnswerShelf(store, outbox)
+    return store
 
 
 @pytest.fixture(params=KINDS)

@@ -415,7 +415,7 @@ def test_a_service_that_starts_meanwhile_stops_the_restore_and_not_itself(
 def test_a_service_that_runs_is_seen(found: Stores, servers: Stack) -> None:
     # given a process that is connected under a service's name
     before = set(found.running(lambda seconds: None))
-    database = connect(settings_of(servers, "availability"), "tests")
+    database = connect(settings_of(servers, "availability"), "availability")
     database.command("ping")
     # then that service is said to run
     wait_until(lambda: set(found.running(lambda seconds: None)) == {*before, "availability"}, 30)

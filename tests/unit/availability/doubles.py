@@ -38,14 +38,11 @@ class MemoryAnswers(Outage):
     def __init__(self) -> None:
         super().__init__()
         self.kept: dict[str, Answer] = {}
-        self.outbox = MemoryOutbox("answers")
 
     def add(self, answers: Sequence[Answer]) -> Sequence[Answer]:
         with self.reached():
             for answer in map(as_kept, answers):
-                if answer.id not in self.kept:
-                    self.kept[answer.id] = answer
-                    self.outbox.put(answer.id, answer.event)
+                self.kept.setdefault(answer.id, answer)
             return [self.kept[answer.id] for answer in answers]
 
 

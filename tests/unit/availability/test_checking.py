@@ -298,12 +298,15 @@ class TestBatches:
         assert check(made, held("one"), held("two")) == [Retry(Reason.STORE_UNAVAILABLE)] * 2
         assert told(made) == []
 
-    def test_without_the_bus_the_relay_does_it_later(self) -> None:
+    def test_an_answer_that_was_not_confirmed_is_given_again(self) -> None:
         made = connected()
         made.told.fails = True
+        assert check(made, held("mine")) == [Retry(Reason.BUS_UNAVAILABLE)]
+        made.told.fails = False
 
         assert check(made, held("mine")) == [DONE]
-        assert made.answers.outbox.waiting(made.clock() + HOUR, timedelta(0), 10)
+        first, again = made.told.pendings
+        assert again == first
 
 
 class TestHostRules:

@@ -170,6 +170,7 @@ class House:
             erasures=erasures,
         )
         self.told = Relay(mortal(made.erasures.outbox, "clear"), publisher, self.clock.seconds)
+        self.relays = relay, self.told
         self.eraser = Eraser(
             desk=self.desk,
             relay=self.told,
@@ -226,6 +227,7 @@ class House:
     def round(self, wait: timedelta = timedelta(seconds=10)) -> int:
         """Time passes, and the timer comes round."""
         self.clock.move(wait)
+        self._clear()
         return work_off(self.eraser)
 
     def finish(self, most: int = 20) -> None:
@@ -239,10 +241,17 @@ class House:
 
     def sweep(self) -> None:
         """The relays tell what was left behind."""
+        self._clear()
         late = datetime.now().astimezone() + FAR * 10_000
         for relay, outbox in ((self.desk.relay, self.world.store.outbox), (self.told, self.world.erasures.outbox)):
             waiting = outbox.waiting(late, timedelta(0), 10_000)
             relay.send(waiting)
+        self._clear()
+
+    def _clear(self) -> None:
+        """The relays forget what was told."""
+        for relay in self.relays:
+            relay.clear()
 
     # --- what there is then ---
 

@@ -28,6 +28,18 @@ OTHERS = [
 ]
 
 
+class Vanishing(MemoryKeys):
+    """So many times, somebody else has stored a key and destroys it before it is read."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._times = times
+
+    def add_missing(self, keys: Mapping[str, Wrapped]) -> Collection[str]:
+        self._times -= 1
+        return list(keys) if self._times >= 0 else super().add_missing(keys)
+
+
 def vault(keys: MemoryKeys | None = None, clock: Clock | None = None) -> Vault:
     return Vault(keyring(), keys or MemoryKeys(), (clock or Clock()).seconds)
 
@@ -120,6 +132,16 @@ class TestKeys:
 
         assert unseal(found["ada"], PLACE, seal(theirs["ada"], PLACE, PLAIN)) == PLAIN
         assert found.keys() == {"ada", "ben"}
+
+    def test_one_that_is_destroyed_as_it_is_found_is_made_again(self) -> None:
+        keys = Vanishing(times=1)
+        made = vault(keys).keys(["ada"])
+
+        assert unseal(vault(keys).key("ada"), PLACE, seal(made["ada"], PLACE, PLAIN)) == PLAIN
+
+    def test_that_does_not_go_on_for_ever(self) -> None:
+        with pytest.raises(KeyDestroyed):
+            vault(Vanishing(times=1000)).keys(["ada"])
 
     def test_what_was_read_is_kept_for_a_while_and_no_longer(self) -> None:
         keys, clock = MemoryKeys(), Clock()

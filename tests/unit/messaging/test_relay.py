@@ -1,12 +1,12 @@
 """The relay: what was written is sent at once, what was left behind is swept, nothing is forgotten before it is confirmed."""
 
-import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from libs.contracts import codec
-from libs.messaging import intake, topology
+from libs.messaging import topology
 from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.relay import Relay
 from libs.mongo.outbox import Pending
@@ -24,28 +24,52 @@ def filled(count: int = 3, at: datetime = OLD) -> tuple[MemoryOutbox, dict[str, 
     return outbox, waiting
 
 
+class Counting(MemoryOutbox):
+    """Keeps what it was asked to clear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clears: list[Mapping[str, Sequence[Pending]]] = []
+
+    def clear(self, sent: Mapping[str, Sequence[Pending]]) -> None:
+        self.clears.append(sent)
+        super().clear(sent)
+
+
 def left(outbox: MemoryOutbox) -> list[str]:
     return list(outbox.waiting(datetime.now(UTC) + timedelta(days=1), timedelta(0), 10_000))
 
 
-def test_a_flight_is_sent_and_then_forgotten() -> None:
+def test_a_flight_is_sent_at_once_and_forgotten_by_the_next_sweep() -> None:
     outbox, waiting = filled()
     bus = FlightRecorder()
+    relay = Relay(outbox, bus)
 
-    assert Relay(outbox, bus).send(waiting) is True
+    assert relay.send(waiting) is True
     (flight,) = bus.flights
     assert [(m.exchange, m.routing_key, m.message_id, m.body, m.content_type) for m in flight] == [
         (topology.EVENTS, "booking-held", f"e{n}", f"body {n}".encode(), codec.STRUCTURED) for n in range(3)
     ]
+    assert left(outbox) == ["d0", "d1", "d2"]
+    assert relay.sweep(0) == 0
     assert left(outbox) == []
+    assert len(bus.sent) == 3
 
 
-def test_what_is_sent_says_when_so_that_its_wait_in_a_queue_can_be_measured() -> None:
-    outbox, waiting = filled(1)
-    bus, before = FlightRecorder(), time.time()
-    Relay(outbox, bus).send(waiting)
-
-    assert before - 1 <= bus.sent[0].headers[intake.FIRST_SEEN] / 1000 <= time.time()
+def test_all_that_was_sent_meanwhile_is_forgotten_in_one_write() -> None:
+    # given three flights, two of them about the same document
+    outbox, (_, waiting) = Counting(), filled()
+    more = Pending("more", "booking-confirmed", OLD, b"body")
+    outbox.put("d0", more)
+    relay = Relay(outbox, FlightRecorder())
+    relay.send({"d0": waiting["d0"]})
+    relay.send({"d1": waiting["d1"]})
+    relay.send({"d0": [more]})
+    # when it clears, twice
+    relay.clear()
+    relay.clear()
+    # then the store was asked once
+    assert outbox.clears == [{"d0": [*waiting["d0"], more], "d1": waiting["d1"]}]
 
 
 @pytest.mark.parametrize("trouble", [BusUnavailable("no confirm in time"), Unroutable("no queue")])
@@ -63,15 +87,27 @@ def test_what_is_not_confirmed_is_kept(trouble: BusUnavailable | Unroutable) -> 
     assert left(outbox) == []
 
 
-def test_what_cannot_be_forgotten_is_sent_again() -> None:
+def test_what_cannot_be_forgotten_yet_is_forgotten_later_and_not_sent_again() -> None:
     outbox, waiting = filled()
     bus = FlightRecorder()
+    relay = Relay(outbox, bus)
+    relay.send(waiting)
     outbox.away = True
-    assert Relay(outbox, bus).send(waiting) is False
+    assert relay.clear() is False
     outbox.away = False
 
+    assert relay.sweep(0) == 0
+    assert left(outbox) == []
+    assert len(bus.sent) == 3
+
+
+def test_what_was_sent_by_one_who_died_before_it_was_forgotten_is_sent_again() -> None:
+    outbox, waiting = filled()
+    bus = FlightRecorder()
+    Relay(outbox, bus).send(waiting)
+
     assert Relay(outbox, bus).sweep(0) == 3
-    assert len(bus.sent) == 6
+    assert [m.message_id for m in bus.sent] == ["e0", "e1", "e2"] * 2
 
 
 def test_the_sweep_leaves_what_is_young() -> None:
