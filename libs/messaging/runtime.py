@@ -113,8 +113,7 @@ class Runtime:
 
     def close(self) -> None:
         """Forget what was sent, so that nobody sends it again, and close the connections that are not consumers'."""
-        for relay in self.relays:
-            relay.clear()
+        all(relay.clear() for relay in self.relays)  # a store that is away is waited for once
         self.publisher.close()
         self.ask.close()
 

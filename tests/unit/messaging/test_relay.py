@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
+from libs.config.settings import Settings
 from libs.contracts import codec
 from libs.messaging import topology
 from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.relay import Relay
+from libs.messaging.runtime import Runtime
 from libs.mongo.outbox import Pending
 from libs.testing.bus import FlightRecorder
 from libs.testing.outbox import MemoryOutbox
 
+NOWHERE = SecretStr("amqps://nobody:nothing@localhost:1/none")
 OLD = datetime.now(UTC) - timedelta(minutes=5)
 
 
@@ -149,3 +153,16 @@ def test_nothing_to_send_disturbs_nobody() -> None:
     bus.trouble = BusUnavailable("gone")
 
     assert Relay(outbox, bus).send({}) is True
+
+
+def test_a_service_that_stops_forgets_what_it_sent() -> None:
+    # given a service with two outboxes from which all was sent
+    outboxes = [filled(1), filled(1)]
+    runtime = Runtime("booking", Settings(amqp_url=NOWHERE))
+    runtime.relays += [Relay(outbox, FlightRecorder()) for outbox, _ in outboxes]
+    for relay, (_, waiting) in zip(runtime.relays, outboxes, strict=True):
+        relay.send(waiting)
+    # when it stops
+    runtime.close()
+    # then nothing is left for the next one to send again
+    assert [left(outbox) for outbox, _ in outboxes] == [[], []]
