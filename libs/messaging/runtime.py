@@ -113,7 +113,9 @@ class Runtime:
 
     def close(self) -> None:
         """Forget what was sent, so that nobody sends it again, and close the connections that are not consumers'."""
-        all(relay.clear() for relay in self.relays)  # a store that is away is waited for once
+        for relay in self.relays:
+            if not relay.clear():
+                break  # a store that is away is waited for once
         self.publisher.close()
         self.ask.close()
 

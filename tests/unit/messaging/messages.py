@@ -4,6 +4,8 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from libs.contracts import codec
 from libs.contracts.events import Event
 from libs.messaging.intake import Raw
@@ -12,6 +14,7 @@ from libs.testing.events import requested
 TRACE = f"00-{'1' * 32}-{'2' * 16}-01"
 SOURCE = "urn:example:shop"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+NOWHERE = SecretStr("amqps://nobody:nothing@localhost:1/none")
 _tags = itertools.count(1)
 
 

@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 import eventlet
 import pytest
 from prometheus_client import REGISTRY
-from pydantic import SecretStr
 
 from libs.config.settings import Settings
 from libs.crypto import keyfile, masters
@@ -18,8 +17,7 @@ from libs.messaging import keys
 from libs.messaging.runtime import Runtime
 from libs.testing.keys import INDEX, MemoryKeys, keyring
 from libs.testing.leaks import LogCapture
-
-NOWHERE = SecretStr("amqps://nobody:nothing@localhost:1/none")
+from tests.unit.messaging.messages import NOWHERE
 
 
 class Ended(Exception):

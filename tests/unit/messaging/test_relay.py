@@ -1,22 +1,22 @@
 """The relay: what was written is sent at once, what was left behind is swept, nothing is forgotten before it is confirmed."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import SecretStr
 
 from libs.config.settings import Settings
 from libs.contracts import codec
-from libs.messaging import topology
+from libs.messaging import intake, topology
 from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime
 from libs.mongo.outbox import Pending
 from libs.testing.bus import FlightRecorder
 from libs.testing.outbox import MemoryOutbox
+from tests.unit.messaging.messages import NOWHERE
 
-NOWHERE = SecretStr("amqps://nobody:nothing@localhost:1/none")
 OLD = datetime.now(UTC) - timedelta(minutes=5)
 
 
@@ -58,6 +58,14 @@ def test_a_flight_is_sent_at_once_and_forgotten_by_the_next_sweep() -> None:
     assert relay.sweep(0) == 0
     assert left(outbox) == []
     assert len(bus.sent) == 3
+
+
+def test_what_is_sent_says_when_so_that_its_wait_in_a_queue_can_be_measured() -> None:
+    outbox, waiting = filled(1)
+    bus, before = FlightRecorder(), time.time()
+    Relay(outbox, bus).send(waiting)
+
+    assert before - 1 <= bus.sent[0].headers[intake.FIRST_SEEN] / 1000 <= time.time()
 
 
 def test_all_that_was_sent_meanwhile_is_forgotten_in_one_write() -> None:
