@@ -15,7 +15,7 @@ KEEP = 60.0
 """Seconds that an access is kept: so long, at most, a calendar is still used after its host took the access back."""
 MARGIN = 30.0
 """Seconds that a token must have left, so that it does not expire under way."""
-MOST = 10_000  # hosts
+MOST = 10_000  # hosts, and tokens
 
 
 class AuthUnavailable(Exception):
@@ -42,6 +42,11 @@ class CachedGrants:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, HostAccess]] = OrderedDict()
         self._rejected: dict[str, dict[str, int]] = {}
+        self._connections: OrderedDict[str, str] = OrderedDict()
+
+    def connection(self, token: str) -> str:
+        """Which connection a token was given for: renewed ones have the same. Of a token not known (any more), itself."""
+        return self._connections.get(token, token)
 
     def of(self, hosts: Iterable[str], within: float | None = None) -> dict[str, HostAccess]:
         wanted = list(dict.fromkeys(hosts))
@@ -73,8 +78,17 @@ class CachedGrants:
             raise AuthUnavailable from None
         for host, access in found.items():
             self._rejected.pop(host, None)
+            self._note(access)
             self._keep(host, access)
         return {host: found.get(host, HostAccess(state="unknown")) for host in hosts}
+
+    def _note(self, access: HostAccess) -> None:
+        for calendar in access.calendars:
+            if calendar.token:
+                self._connections.pop(calendar.token, None)
+                self._connections[calendar.token] = calendar.connection
+        while len(self._connections) > MOST:
+            self._connections.popitem(last=False)
 
     def _keep(self, host: str, access: HostAccess) -> None:
         complete = access.state == "connected" and all(calendar.token for calendar in access.calendars)

@@ -16,6 +16,8 @@ from libs.providers.switches import Switches
 Guard = Callable[[str], AbstractContextManager[None]]
 """Given a call's access token, the context in which the call is made; may raise instead of letting it through."""
 
+Mailbox = Callable[[str], str]
+"""Names the mailbox that an access token opens, the same however often the token is renewed."""
 
 Circuits = Mapping[Provider, Circuit]
 
@@ -26,23 +28,29 @@ def circuits() -> Circuits:
 
 
 def calendars(
-    settings: Settings, known: Circuits | None = None, switches: Switches | None = None
+    settings: Settings, known: Circuits | None = None, switches: Switches | None = None, mailbox: Mailbox = str
 ) -> dict[Provider, Calendar]:
     """The adapter of each provider. One set per process: the circuits (those given, if any) and the limits are kept in it.
 
-    For a provider that `switches` know to be off, nothing is sent.
+    For a provider that `switches` know to be off, nothing is sent. Limits and pauses hold per `mailbox`; without, per token.
     """
     door, patience, kept = Door(settings, switches=switches), settings.provider_timeout, known or circuits()
     google = guarded(GoogleCalendar(door, settings), Breaker("google", kept["google"]))
     microsoft = guarded(MicrosoftCalendar(door, settings), Breaker("microsoft", kept["microsoft"]))
     # The limit is the outer one, so that a wait for one's turn is no sign that the provider is down.
-    return {"google": limited(google, GOOGLE, patience), "microsoft": limited(microsoft, MICROSOFT, patience)}
+    return {
+        "google": limited(google, GOOGLE, patience, mailbox),
+        "microsoft": limited(microsoft, MICROSOFT, patience, mailbox),
+    }
 
 
-def limited(calendar: Calendar, most: int, patience: float) -> Calendar:
-    """The calendar with at most so many calls at once for one mailbox; each waits for its turn for `patience` seconds."""
+def limited(calendar: Calendar, most: int, patience: float, mailbox: Mailbox = str) -> Calendar:
+    """The calendar with at most so many calls at once for one mailbox; each waits for its turn for `patience` seconds.
+
+    A mailbox that asked to be left alone is left alone also when its access token is renewed meanwhile.
+    """
     limiter = KeyedLimiter(most)
-    return Guarded(calendar, lambda token: limiter.slot(token, patience))
+    return Guarded(calendar, lambda token: limiter.slot(mailbox(token), patience))
 
 
 def guarded(calendar: Calendar, breaker: Breaker) -> Calendar:
@@ -51,7 +59,7 @@ def guarded(calendar: Calendar, breaker: Breaker) -> Calendar:
 
 
 class Guarded:
-    """A calendar whose every call runs inside a guard. A process uses one token per mailbox, so the token tells mailboxes apart."""
+    """A calendar whose every call runs inside a guard."""
 
     def __init__(self, calendar: Calendar, guard: Guard) -> None:
         self.provider: Provider = calendar.provider

@@ -54,7 +54,7 @@ class AvailabilityWiring(Wiring):
         snapshots = Snapshots(settings.snapshot_seconds, time.monotonic)
         together = SideBySide(SIDE_BY_SIDE)
         switches = Switches()
-        adapters = calendars(settings, switches=switches)
+        adapters = calendars(settings, switches=switches, mailbox=grants.connection)
         reader = Reader(adapters, grants, together, snapshots, settings.provider_timeout)
         desk = Desk(
             grants=grants,

@@ -70,7 +70,7 @@ class WriterWiring(Wiring):
         runtime.sealer = LetterSeal(keyring)
         relay, grants, known = runtime.relay(database["effects"]), CachedGrants(runtime.ask), circuits()
         switches, writes = Switches(), GreenPool(SIDE_BY_SIDE)
-        adapters = calendars(settings, known, switches)
+        adapters = calendars(settings, known, switches, grants.connection)
         desk = Desk(
             details=Questions(runtime.ask),
             grants=grants,

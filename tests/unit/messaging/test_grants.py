@@ -159,3 +159,23 @@ def test_what_was_rejected_is_remembered_of_so_many_hosts_only(monkeypatch: pyte
     grants.of("abcde")
     # then it hears of the last three
     assert list(auth.asked[0][1]) == [calendar_of(host).connection for host in "cde"]
+
+
+def test_a_renewed_token_is_still_known_by_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a token that is renewed
+    monkeypatch.setattr("libs.messaging.grants.MOST", 3)
+    auth = Auth(a=access(token="old"))
+    grants, _ = made(auth)
+    grants.of(["a"])
+    auth.hosts["a"] = access(token="new")
+    grants.forget("a")
+    grants.of(["a"])
+    # then both name the connection, and one that nobody gave names itself
+    connection = calendar_of("a").connection
+    assert [grants.connection(token) for token in ("old", "new", "foreign")] == [connection, connection, "foreign"]
+    # when many more come, then the oldest are forgotten
+    for token in ("newer", "newest"):
+        auth.hosts["a"] = access(token=token)
+        grants.forget("a")
+        grants.of(["a"])
+    assert [grants.connection(token) for token in ("old", "new")] == ["old", connection]

@@ -11,10 +11,10 @@ import pytest
 from libs.config.settings import Settings
 from libs.contracts.events import Provider
 from libs.providers import adapters
-from libs.providers.adapters import Guarded, calendars
-from libs.providers.errors import TryLater
-from libs.providers.limits import GOOGLE, MICROSOFT, KeyedLimiter
-from libs.providers.port import Busy, Calendar, Entry, Interval, Placed, Unreadable
+from libs.providers.adapters import Guarded, calendars, limited
+from libs.providers.errors import RateLimited, TryLater
+from libs.providers.limits import GOOGLE, MICROSOFT
+from libs.providers.port import Busy, Entry, Interval, Placed, Unreadable
 from libs.testing.calendars import CalendarDouble
 
 NOW = datetime(2030, 1, 7, tzinfo=UTC)
@@ -39,11 +39,6 @@ class Crowded(CalendarDouble):
         with self._lock:
             self.inside -= 1
         return {}
-
-
-def limited(calendar: Calendar, limit: int, patience: float) -> Guarded:
-    limiter = KeyedLimiter(limit)
-    return Guarded(calendar, lambda token: limiter.slot(token, patience))
 
 
 def test_only_so_many_at_once_per_mailbox() -> None:
@@ -74,6 +69,21 @@ def test_who_waits_too_long_is_told_to_come_later() -> None:
         crowded.out.set()
         assert first.result() == {}
         assert behind.busy("another", ["primary"], WINDOW) == {}
+
+
+def test_a_pause_outlasts_the_token_that_it_was_given_to() -> None:
+    # given a mailbox that asks to be left alone
+    double = CalendarDouble("microsoft")
+    double.add_calendar("primary", "first token")
+    double.add_calendar("primary", "second token")
+    double.fail("busy", RateLimited("microsoft-429", 60))
+    behind = limited(double, 2, 5, lambda _: "the mailbox of both")
+    with pytest.raises(RateLimited, match="microsoft-429"):
+        behind.busy("first token", ["primary"], WINDOW)
+    # when its token has been renewed meanwhile, then it is still left alone
+    with pytest.raises(RateLimited, match="mailbox-paused"):
+        behind.put("second token", "primary", ENTRY)
+    assert len(double.calls) == 1
 
 
 def test_every_call_goes_through_the_guard_and_arrives() -> None:
