@@ -12,7 +12,6 @@ from libs.mongo.outbox import Sends
 from services.availability.agenda import Agenda
 from services.availability.reading import Reader
 from services.availability.rulebook import RuleBook
-from services.availability.store import AnswerBook
 
 NOT_CONNECTED: dict[str, Reason] = {
     "unknown": Reason.UNKNOWN_HOST,
@@ -62,7 +61,6 @@ class Desk:
     grants: Grants
     reader: Reader
     switches: Looks
-    answers: AnswerBook
     rules: RuleBook
     agenda: Agenda
     teller: Sends

@@ -31,14 +31,14 @@ def check_holds(batch: Sequence[Hold], desk: Desk) -> Sequence[Outcome]:
     outcomes: dict[int, Outcome] = {}
     try:
         rules = desk.rules.get({item.data.host for item in batch})
-        for verdicts in _verdicts(batch, rules, desk):
-            now = desk.clock()
-            answers = {at: _out_of_patience(batch[at], v, desk.hold, now) for at, v in verdicts.items()}
-            told = {at: answer for at, answer in answers.items() if isinstance(answer, Verdict)}
-            outcome = _answer([(batch[at], verdict) for at, verdict in told.items()], desk)
-            outcomes |= {at: Retry(a) if isinstance(a, Reason) else outcome for at, a in answers.items()}
     except StoreUnavailable:
-        return [outcomes.get(at, Retry(Reason.STORE_UNAVAILABLE)) for at in range(len(batch))]
+        return [Retry(Reason.STORE_UNAVAILABLE)] * len(batch)
+    for verdicts in _verdicts(batch, rules, desk):
+        now = desk.clock()
+        answers = {at: _out_of_patience(batch[at], v, desk.hold, now) for at, v in verdicts.items()}
+        told = {at: answer for at, answer in answers.items() if isinstance(answer, Verdict)}
+        outcome = _answer([(batch[at], verdict) for at, verdict in told.items()], desk)
+        outcomes |= {at: Retry(a) if isinstance(a, Reason) else outcome for at, a in answers.items()}
     return [outcomes[at] for at in range(len(batch))]
 
 
@@ -119,15 +119,14 @@ def _out_of_patience(item: Hold, found: Found, hold: timedelta, now: datetime) -
 
 
 def _answer(answered: Sequence[tuple[Hold, Verdict]], desk: Desk) -> Outcome:
-    """Write the answers down and tell of them. A hold that was answered before gets that answer again, so whatever is not told
-    is asked for again."""
+    """Tell the answers. What is not told is asked for again and looked at again: of several answers to one question the booking
+    service takes the first, so none has to be remembered here."""
     if not answered:
         return DONE
     answers = [answer_of(item, verdict, desk.clock()) for item, verdict in answered]
-    standing = desk.answers.add(answers)
-    if not desk.teller.send({answer.id: [answer.event] for answer in standing}):
+    if not desk.teller.send({answer.id: [answer.event] for answer in answers}):
         return Retry(Reason.BUS_UNAVAILABLE)
-    for (item, _), answer in zip(answered, standing, strict=True):
+    for (item, _), answer in zip(answered, answers, strict=True):
         if answer.reason == Reason.HOST_BUSY:
             desk.reader.forget(item.data.host)  # what offered this time is out of date
         logs.step(answer.event.type, item.data.booking, item.traceparent, host=item.data.host, reason=answer.reason)

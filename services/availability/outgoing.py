@@ -15,10 +15,9 @@ SOURCE = "urn:valet:availability"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer to one version of a held booking. `id` names the question, so that it is answered once."""
+    """An answer to one version of a held booking. `id` names the question."""
 
     id: str
-    at: datetime
     event: Pending
     reason: str | None
 
@@ -45,7 +44,7 @@ def answer_of(item: Incoming[BookingHeld], verdict: Verdict, now: datetime) -> A
         subject=held.booking,
         traceparent=item.traceparent,
     )
-    return Answer(question, now, Pending(event.id, name, now, codec.encode(event)), verdict.reason)
+    return Answer(question, Pending(event.id, name, now, codec.encode(event)), verdict.reason)
 
 
 def rules_event_of(standing: StandingRules, now: datetime) -> Pending:

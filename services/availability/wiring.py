@@ -20,7 +20,6 @@ from services.availability.reading import Reader
 from services.availability.rulebook import MongoRuleBook
 from services.availability.sidebyside import SideBySide
 from services.availability.snapshots import Snapshots
-from services.availability.store import MongoAnswerBook
 
 SIDE_BY_SIDE = 50
 """Requests to providers at once for holds, and as many for slots."""
@@ -45,8 +44,7 @@ class AvailabilityWiring(Wiring):
     def build(self, runtime: Runtime) -> Any:
         settings = runtime.settings
         database = runtime.database()
-        book, agenda = MongoAnswerBook(database), MongoAgenda(database)
-        book.ensure_indexes()
+        agenda = MongoAgenda(database)
         agenda.ensure_indexes()
         runtime.watch("store", lambda: answers(database))
         rules_relay = runtime.relay(database["rules"])
@@ -60,7 +58,6 @@ class AvailabilityWiring(Wiring):
             grants=grants,
             reader=reader,
             switches=Learner(runtime.ask, switches.learn, grants.clear),
-            answers=book,
             rules=MongoRuleBook(database),
             agenda=agenda,
             teller=Teller(runtime.publisher),

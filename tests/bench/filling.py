@@ -55,7 +55,6 @@ def clones(place: int, originals: dict[str, Document]) -> dict[str, Document]:
         },
         "keys": {"_id": person},
         "standing": {"_id": id, "host": host, "starts": start, "ends": end, "expires": datetime.now(UTC) + KEPT},
-        "answers": {"_id": f"{id}.1"},
         "effects": {"_id": id, "host": host, "start": start, "end": end, "look_at": None},
     }
     return {name: _given(originals[name] | change) for name, change in changes.items()}
@@ -73,7 +72,6 @@ def _each(ground: Ground) -> Iterator[tuple[str, Collection[Document], Document]
         (booking, "bookings", {"state": "confirmed", "calendar.state": "written"}),
         (booking, "keys", {"retired": {"$exists": False}}),
         (availability, "standing", {"stands": {"$exists": True}}),
-        (availability, "answers", {}),
         (writer, "effects", {"standing": "written"}),
     ]
     for database, name, which in wanted:

@@ -221,7 +221,7 @@ def test_what_is_inserted_bare_is_what_the_service_stores() -> None:
 
 
 def test_clones_have_ids_claims_and_times_of_their_own() -> None:
-    names = ("bookings", "keys", "standing", "answers", "effects")
+    names = ("bookings", "keys", "standing", "effects")
     originals = {name: {"_id": "bk_0", "state": "confirmed", "look_at": NINE} for name in names}
 
     one, other, next_ = (filling.clones(place, originals) for place in (0, 1, filling.HOSTS))

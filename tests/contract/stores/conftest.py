@@ -19,12 +19,10 @@ from libs.mongo.client import Document, connect
 from libs.mongo.keys import MongoKeyStore
 from libs.mongo.outbox import MongoOutbox
 from libs.testing.keys import MemoryKeys
-from services.availability.store import AnswerBook, MongoAnswerBook
 from services.booking.hosts import HostBook, MongoHostBook
 from services.booking.store import BookingStore, MongoBookingStore
 from services.calendar_writer.store import Ledger, MongoLedger
 from tests.conftest import settings_of
-from tests.unit.availability.doubles import MemoryAnswers
 from tests.unit.booking.doubles import MemoryBookings, MemoryHosts
 from tests.unit.calendar_writer.doubles import MemoryLedger
 
@@ -117,15 +115,6 @@ def bookings(request: pytest.FixtureRequest, mongo: Any) -> BookingShelf:
 @pytest.fixture(params=KINDS)
 def host_book(request: pytest.FixtureRequest, mongo: Any) -> HostBook:
     return MemoryHosts() if request.param == MEMORY else MongoHostBook(mongo("booking"))
-
-
-@pytest.fixture(params=KINDS)
-def answers(request: pytest.FixtureRequest, mongo: Any) -> AnswerBook:
-    if request.param == MEMORY:
-        return MemoryAnswers()
-    store = MongoAnswerBook(mongo("availability"))
-    store.ensure_indexes()
-    return store
 
 
 @pytest.fixture(params=KINDS)

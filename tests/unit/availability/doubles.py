@@ -21,7 +21,6 @@ from services.availability.agenda import newest
 from services.availability.desk import Desk, Limits
 from services.availability.domain import Window
 from services.availability.flights import Inquiry, Look
-from services.availability.outgoing import Answer
 from services.availability.reading import Answer as Answering
 from services.availability.reading import Reader
 from services.availability.rulebook import unset
@@ -30,20 +29,6 @@ from services.availability.standing import News, Standing
 
 HOLD = timedelta(seconds=120)
 LIMITS = Limits(grid_minutes=5, longest=timedelta(hours=8), horizon=timedelta(days=365))
-
-
-class MemoryAnswers(Outage):
-    """The port AnswerBook: the first answer to a question stands."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[str, Answer] = {}
-
-    def add(self, answers: Sequence[Answer]) -> Sequence[Answer]:
-        with self.reached():
-            for answer in map(as_kept, answers):
-                self.kept.setdefault(answer.id, answer)
-            return [self.kept[answer.id] for answer in answers]
 
 
 class MemoryRuleBook(Outage):
@@ -110,7 +95,6 @@ class World:
     google: CalendarDouble
     microsoft: CalendarDouble
     switches: MemorySwitches
-    answers: MemoryAnswers
     rules: MemoryRuleBook
     agenda: MemoryAgenda
     told: Told
@@ -141,12 +125,12 @@ class OneByOne:
 
 def world(snapshot_seconds: float = 0) -> World:
     """Availability before the first question. Snapshots grow old by the same clock as everything else."""
-    grants, answers, rules, agenda = MemoryGrants(), MemoryAnswers(), MemoryRuleBook(), MemoryAgenda()
+    grants, rules, agenda = MemoryGrants(), MemoryRuleBook(), MemoryAgenda()
     told, rules_told, clock = Told(), Told(), Clock()
     google, microsoft = CalendarDouble("google"), CalendarDouble("microsoft")
     calendars: dict[Provider, Calendar] = {"google": google, "microsoft": microsoft}
     snapshots = Snapshots(snapshot_seconds, clock.seconds)
     reader = Reader(calendars, grants, OneByOne(), snapshots, 10, clock.seconds)
     switches = MemorySwitches()
-    desk = Desk(grants, reader, switches, answers, rules, agenda, told, rules_told, LIMITS, HOLD, clock)
-    return World(grants, google, microsoft, switches, answers, rules, agenda, told, rules_told, clock, desk)
+    desk = Desk(grants, reader, switches, rules, agenda, told, rules_told, LIMITS, HOLD, clock)
+    return World(grants, google, microsoft, switches, rules, agenda, told, rules_told, clock, desk)
