@@ -1,7 +1,8 @@
 """The one consumer: batches of what has arrived, several in flight, acknowledged only after their effect.
 
 A batch is what is there, up to a bound, without waiting for more; but a few wait a moment while others are at work, and then
-begin together. A message is acknowledged when its handler has answered and, for a retry or a dead letter, when that is confirmed.
+begin together. Where nobody waits for what a queue's handler does, its first messages wait a moment for company, too. A message is
+acknowledged when its handler has answered and, for a retry or a dead letter, when that is confirmed.
 Whatever goes wrong before, the broker delivers it again.
 """
 
@@ -31,10 +32,21 @@ Spawn = Callable[[Callable[[], None]], object]
 
 
 class Consumer:
-    """Consumes one queue until it is stopped, reconnecting for as long as it takes."""
+    """Consumes one queue until it is stopped, reconnecting for as long as it takes.
+
+    `gather` is how many seconds what has arrived may wait for more to come, though nothing is at work.
+    """
 
     def __init__(
-        self, link: Link, queue: topology.Source, work: Work, spawn: Spawn, *, batch: int, in_flight: int
+        self,
+        link: Link,
+        queue: topology.Source,
+        work: Work,
+        spawn: Spawn,
+        *,
+        batch: int,
+        in_flight: int,
+        gather: float = 0.0,
     ) -> None:
         self._link = link
         self._queue = queue
@@ -42,6 +54,7 @@ class Consumer:
         self._spawn = spawn
         self._batch = batch
         self._most = in_flight
+        self._gather = gather
         self._running = 0
         self._began = 0.0
         self._session: Session | None = None
@@ -112,9 +125,12 @@ class Consumer:
         """Seconds until a batch may begin with what has arrived; where nothing has, or none may, until the next look."""
         if not session.waiting or self._running >= self._most:
             return POLL
-        if not self._running or session.waiting * ENOUGH >= self._batch:
+        if session.waiting * ENOUGH >= self._batch:
             return 0
-        return max(0.0, self._began + PATIENCE - time.monotonic())
+        until = session.waiting_since + self._gather
+        if self._running:
+            until = max(until, self._began + PATIENCE)
+        return max(0.0, until - time.monotonic())
 
     def _dispatch(self, session: "Session") -> None:
         with self._idle:

@@ -64,10 +64,16 @@ class Consumes(_Listening):
     """
 
     def __init__(
-        self, *types: str, policy: RetryPolicy = PATIENT, hand_over_malformed: bool = False, **kwargs: Any
+        self,
+        *types: str,
+        policy: RetryPolicy = PATIENT,
+        hand_over_malformed: bool = False,
+        gather: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         self.types = types
         self.policy = policy
+        self.gather = gather
         self.hand_over_malformed = hand_over_malformed
         super().__init__(**kwargs)
 
@@ -80,7 +86,13 @@ class Consumes(_Listening):
         worker = Worker(queue, self._handle, runtime.publisher, rules, lambda: self.consumer.stopping)
         link = Link(settings, queue.name)
         self.consumer = Consumer(
-            link, queue, worker, eventlet.spawn, batch=settings.batch_size, in_flight=settings.batches_in_flight
+            link,
+            queue,
+            worker,
+            eventlet.spawn,
+            batch=settings.batch_size,
+            in_flight=settings.batches_in_flight,
+            gather=self.gather,
         )
         runtime.watch(queue.name, lambda: self.consumer.up)
 
@@ -147,9 +159,15 @@ class _Every(Timer):  # type: ignore[misc]  # nameko has no types
         return result, None
 
 
-def consumes(*types: str, policy: RetryPolicy = PATIENT, hand_over_malformed: bool = False) -> Callable[[F], F]:
-    """Consume these event types in batches. `hand_over_malformed` gives the method also what breaks its schema."""
-    decorate: Callable[[F], F] = Consumes.decorator(*types, policy=policy, hand_over_malformed=hand_over_malformed)
+def consumes(
+    *types: str, policy: RetryPolicy = PATIENT, hand_over_malformed: bool = False, gather: float = 0.0
+) -> Callable[[F], F]:
+    """Consume these event types in batches. `hand_over_malformed` gives the method also what breaks its schema. `gather`: where
+    nobody waits for what the method does, the seconds that an event may wait for others to come along; a batch has its price,
+    however small it is."""
+    decorate: Callable[[F], F] = Consumes.decorator(
+        *types, policy=policy, hand_over_malformed=hand_over_malformed, gather=gather
+    )
     return decorate
 
 

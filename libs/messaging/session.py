@@ -56,6 +56,7 @@ class Session:
         self.open = True
         self._settled_any = False
         self._since = time.monotonic()
+        self.waiting_since = 0.0
 
     def begin(self) -> None:
         """Declare the queue and consume it."""
@@ -98,6 +99,7 @@ class Session:
     def take(self, most: int, *, alone: bool) -> Sequence[Raw]:
         """The next batch; `alone` says that none is at work, for only then a suspect is given out, by itself."""
         if self._arrived:
+            self.waiting_since = time.monotonic()
             return [self._arrived.popleft() for _ in range(min(most, len(self._arrived)))]
         if self._suspects and alone and self._width <= 1:
             return [self._suspects.popleft()]
@@ -186,6 +188,8 @@ class Session:
         self._unacknowledged.append(raw.tag)
         self._sizes[raw.tag] = len(raw.body)
         self._bytes += len(raw.body)
+        if not self._arrived:
+            self.waiting_since = time.monotonic()
         self._trusting = raw.returned < intake.SUSPECT
         (self._arrived if self._trusting else self._suspects).append(raw)
 

@@ -32,6 +32,7 @@ class AvailabilityService:
         "booking-rescheduled",
         "booking-cancelled",
         "change-refused",
+        gather=0.25,
     )
     def note_bookings(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.note_bookings(batch, self.use.desk)

@@ -152,11 +152,12 @@ class Listening:
         *,
         batch: int = 50,
         in_flight: int = 3,
+        gather: float = 0.0,
         publisher: Publisher | None = None,
     ) -> None:
         self.publisher = publisher or Publisher(link, 5)
         worker = Worker(queue, handler, self.publisher, rules or Rules())
-        self.consumer = Consumer(link, queue, worker, in_thread, batch=batch, in_flight=in_flight)
+        self.consumer = Consumer(link, queue, worker, in_thread, batch=batch, in_flight=in_flight, gather=gather)
         self._thread = threading.Thread(target=self.consumer.run, daemon=True)
 
     def start(self) -> "Listening":

@@ -88,6 +88,27 @@ def test_a_few_wait_a_moment_while_others_are_at_work(link: Link, queue: topolog
     assert began[1] - began[0] >= PATIENCE / 2  # it has waited since its handler was called, which is a little earlier
 
 
+def test_where_nobody_waits_the_first_wait_for_company(link: Link, queue: topology.Queue, listen: Listen) -> None:
+    # given a consumer that has nothing to do, and time
+    seen = Seen()
+    listen(seen, batch=40, gather=0.6)
+    post(link, queue.name, [held("known")])
+    wait_until(lambda: seen.batches)
+    # when a few come one after the other
+    started = time.monotonic()
+    for name in ("one", "two", "three"):
+        post(link, queue.name, [held(name)])
+    wait_until(lambda: len(seen.batches) == 2)
+    # then they are handled together, when the first has waited long enough
+    assert seen.ids[1:] == ["one", "two", "three"]
+    assert seen.times[1] - started >= 0.6
+    # when many come, then they begin at once
+    started = time.monotonic()
+    flood(link, queue.name, [held(f"n{i}") for i in range(40)])
+    wait_until(lambda: len(seen.batches) > 2)
+    assert seen.times[2] - started < 0.6
+
+
 def test_nothing_is_acknowledged_before_the_handler_has_answered(
     link: Link, queue: topology.Queue, listen: Listen
 ) -> None:
