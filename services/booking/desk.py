@@ -14,6 +14,7 @@ from services.booking.erasures import ErasureStore
 from services.booking.hosts import HostBook
 from services.booking.invitees import Entrance, Safe
 from services.booking.outgoing import events_of
+from services.booking.recent import Recent
 from services.booking.store import BookingStore, Change, Write
 
 STORE_AWAY = Retry(Reason.STORE_UNAVAILABLE)
@@ -33,6 +34,7 @@ class Desk:
     rules: Rules
     clock: Callable[[], datetime]
     erasures: ErasureStore
+    recent: Recent = field(default_factory=Recent, repr=False)
 
 
 def change(before: Booking, after: Booking) -> Change:
@@ -55,6 +57,7 @@ def write(changes: Sequence[Change], desk: Desk) -> Mapping[str, Write]:
         return {}
     # Before, so that no crash leaves a key behind that nothing needs; one that is still needed stays in any case.
     desk.safe.retire({each.leaves for each in changes if each.leaves})
+    desk.recent.forget(each.booking.id for each in changes)
     failed = desk.store.change(changes)
     won = [each for each in changes if each.booking.id not in failed]
     desk.relay.send({each.booking.id: each.events for each in won})

@@ -40,7 +40,7 @@ def hold_bookings(batch: Sequence[Request], desk: Desk) -> Sequence[Outcome]:
 def decide_holds(batch: Sequence[Incoming[HoldApproved] | Incoming[HoldRefused]], desk: Desk) -> Sequence[Outcome]:
     """Confirm, move or reject bookings by what their host's calendar says. The first answer counts."""
     try:
-        bookings = desk.store.get([item.data.booking for item in batch])
+        bookings = _held([item.data.booking for item in batch], desk)
         changes = first_each(_decided(item.data, bookings, desk.clock()) for item in batch)
         lost = write(changes, desk)
     except StoreUnavailable:
@@ -152,6 +152,7 @@ def _added(bookings: Sequence[Booking], desk: Desk) -> list[Write | Booking]:
     pairs = [(booking, events_of(booking)) for booking in bookings]
     answers = desk.store.add(pairs)
     added = [pair for pair, answer in zip(pairs, answers, strict=True) if answer is Write.DONE]
+    desk.recent.keep(booking for booking, _ in added if not booking.decided)
     desk.relay.send({booking.id: events for booking, events in added})
     for booking, _ in added:
         tell(booking)
@@ -161,6 +162,13 @@ def _added(bookings: Sequence[Booking], desk: Desk) -> list[Write | Booking]:
 def _rejection(booking: Booking, reason: Reason, desk: Desk) -> Booking:
     rejection = life.rejected(booking.id, booking.request, booking.span, reason, desk.clock())
     return replace(rejection, traceparent=booking.traceparent, user=booking.user)
+
+
+def _held(ids: Sequence[str], desk: Desk) -> dict[str, Booking]:
+    """These bookings, as they were held here or else as they stand. Raises StoreUnavailable."""
+    known = desk.recent.take(ids)
+    rest = [id for id in ids if id not in known]
+    return {**known, **(desk.store.get(rest) if rest else {})}
 
 
 def _decided(said: HoldApproved | HoldRefused, bookings: Mapping[str, Booking], now: datetime) -> Change | None:

@@ -20,6 +20,7 @@ from services.booking.erasures import Figures, Part
 from services.booking.invitees import Entrance, Safe
 from services.booking.moves import Refusal
 from services.booking.outgoing import events_of
+from services.booking.recent import Recent
 from services.booking.store import Change, Found, Holds, Write
 
 RULES = Rules(
@@ -311,8 +312,8 @@ class World:
 
 
 def another_replica(made: World) -> Desk:
-    """A second process on the same store, which has no keys in memory yet."""
-    return replace(made.desk, safe=Safe(Vault(keyring(), made.keys)))
+    """A second process on the same store, which has neither keys nor bookings in memory yet."""
+    return replace(made.desk, safe=Safe(Vault(keyring(), made.keys)), recent=Recent())
 
 
 def world(*, require_sealed: bool = False) -> World:

@@ -25,9 +25,10 @@ from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
 from libs.testing.clock import START
 from libs.testing.events import HOST, HOUR, SOON, booking_id, incoming, requested
+from services.booking.desk import Desk
 from services.booking.domain import Booking, State
 from services.booking.handlers import decide_holds, expire_holds, hold_bookings
-from services.booking.life import approve
+from services.booking.life import approve, withdraw
 from services.booking.noting import note_calendar_effects, note_conflicts
 from services.booking.questions import details, journeys
 from services.booking.store import Change
@@ -55,9 +56,9 @@ def refused(booking: Booking, reason: Reason | None = Reason.HOST_BUSY, version:
     return HoldRefused(booking=booking.id, version=version, host=HOST, start=SOON, end=SOON + HOUR, reason=reason)
 
 
-def decide(made: World, *said: HoldApproved | HoldRefused) -> Sequence[Outcome]:
+def decide(made: World, *said: HoldApproved | HoldRefused, desk: Desk | None = None) -> Sequence[Outcome]:
     batch: list[Any] = [incoming(data) for data in said]
-    return decide_holds(batch, made.desk)
+    return decide_holds(batch, desk or made.desk)
 
 
 def confirmed(made: World) -> Booking:
@@ -142,10 +143,31 @@ class TestDeciding:
             return dict(behind)
 
         made.store.get = overtaken  # type: ignore[method-assign]  # the double has no other way to be overtaken
-        assert decide(made, approved(first), approved(second)) == [Retry(Reason.LOST_RACE), DONE]
+        desk = another_replica(made)
+        assert decide(made, approved(first), approved(second), desk=desk) == [Retry(Reason.LOST_RACE), DONE]
         del made.store.get
-        assert decide(made, approved(first)) == [DONE]
+        assert decide(made, approved(first), desk=desk) == [DONE]
         assert made.told.types == ["booking-confirmed"], "of the other's write the other tells"
+
+    def test_who_has_just_held_it_need_not_read_it(self) -> None:
+        made = world()
+        bookings = held(made, 2)
+        made.store.get = None  # type: ignore[method-assign,assignment]  # whoever asks it fails
+
+        assert decide(made, *map(approved, bookings)) == [DONE, DONE]
+        assert made.told.types == ["booking-confirmed"] * 2
+
+    def test_what_another_replica_has_changed_since_is_not_overwritten(self) -> None:
+        # given a booking held here, and cancelled elsewhere before its answer comes
+        made = world()
+        (booking,) = held(made)
+        cancelled = withdraw(booking, Reason.CANCELLED_ON_REQUEST, made.clock() + SECOND)
+        assert cancelled is not None
+        made.store.change([Change(booking, cancelled, [event_of(cancelled)])])
+        # when the answer comes, then it is tried again, and finds what stands
+        assert decide(made, approved(booking)) == [Retry(Reason.LOST_RACE)]
+        assert decide(made, approved(booking)) == [DONE]
+        assert made.booking(booking.id).state is cancelled.state
 
     def test_without_the_store_all_are_put_off(self) -> None:
         made = world()
