@@ -3,7 +3,8 @@
 from collections.abc import Sequence, Set
 from typing import Any
 
-from libs.contracts.events import BookingFact, Provider, ProviderSwitched
+from libs.contracts.events import BookingConfirmed, BookingFact, Provider, ProviderSwitched
+from libs.contracts.questions import Detail
 from libs.contracts.reasons import Reason
 from libs.messaging.delivery import DONE, Incoming, Outcome, Retry
 from libs.messaging.grants import AuthUnavailable
@@ -17,7 +18,7 @@ def write_entries(batch: Sequence[Incoming[BookingFact]], desk: Desk) -> Sequenc
     """Bring each booking's entry to what the booking service says now."""
     traces = {item.data.booking: item.traceparent for item in batch}
     try:
-        outcomes = settle(traces, desk)
+        outcomes = settle(traces, desk, {item.data.booking: said for item in batch if (said := _said(item.data))})
     except StoreUnavailable:
         return [Retry(Reason.STORE_UNAVAILABLE)] * len(batch)
     except (AuthUnavailable, DetailsUnavailable):
@@ -33,6 +34,13 @@ def resume_writes(batch: Sequence[Incoming[Any]], desk: Desk) -> Sequence[Outcom
     outcome = _switched(switched, desk) if switched else DONE
     resumed = iter(resume([item for item in batch if not isinstance(item.data, ProviderSwitched)], desk))
     return [outcome if isinstance(item.data, ProviderSwitched) else next(resumed) for item in batch]
+
+
+def _said(fact: BookingFact) -> Detail | None:
+    """What a confirmation says of its booking, as the booking service would."""
+    if not isinstance(fact, BookingConfirmed) or fact.host is None or fact.start is None or fact.end is None:
+        return None
+    return Detail(version=fact.version, stands=True, pending=False, host=fact.host, start=fact.start, end=fact.end)
 
 
 def _switched(providers: Set[Provider], desk: Desk) -> Outcome:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from libs.contracts.questions import Detail, HostAccess
 from libs.contracts.reasons import Reason
@@ -44,12 +45,15 @@ class Intent:
     place: Place
 
 
-def settle(traces: Mapping[str, str | None], desk: Desk) -> dict[str, Outcome]:
+def settle(
+    traces: Mapping[str, str | None], desk: Desk, said: Mapping[str, Detail] = MappingProxyType({})
+) -> dict[str, Outcome]:
     """Make the calendar so for these bookings (with the trace that each belongs to); an outcome for each.
 
-    Raises StoreUnavailable, AuthUnavailable, DetailsUnavailable.
+    `said` is what events say of bookings: of one that is new here it is enough for a start, since before anything is done the
+    booking service is asked. Raises StoreUnavailable, AuthUnavailable, DetailsUnavailable.
     """
-    intents, waits = _intents(list(traces), desk)
+    intents, waits = _intents(list(traces), said, desk)
     elsewhere = desk.ledger.begin([(intent.meant, ()) for intent in intents.values()], desk.clock())
     mine = {id: intent for id, intent in intents.items() if id not in elsewhere}
     results = _acted(mine, desk)
@@ -60,9 +64,14 @@ def settle(traces: Mapping[str, str | None], desk: Desk) -> dict[str, Outcome]:
     return {id: outcomes.get(id, DONE) for id in traces}
 
 
-def _intents(bookings: Sequence[str], desk: Desk) -> tuple[dict[str, Intent], dict[str, Outcome]]:
+def _intents(
+    bookings: Sequence[str], said: Mapping[str, Detail], desk: Desk
+) -> tuple[dict[str, Intent], dict[str, Outcome]]:
     """What is to be done now, and what is not yet, since the provider wants to be left alone."""
-    details, effects, now = desk.details(bookings), desk.ledger.get(bookings), desk.clock()
+    effects, now = desk.ledger.get(bookings), desk.clock()
+    new = {id: detail for id, detail in said.items() if id not in effects}
+    known = [id for id in bookings if id not in new]
+    details = {**new, **(desk.details(known) if known else {})}
     wanted = [id for id in bookings if want(details[id], effects.get(id), now) is not Want.NOTHING]
     waits: dict[str, Outcome] = {
         id: Retry(effects[id].reason or Reason.RATE_LIMITED, left)
@@ -126,7 +135,9 @@ def _acted(intents: Mapping[str, Intent], desk: Desk) -> list[Result]:
 def _decided(intent: Intent, detail: Detail | None, now: datetime) -> Job | Result:
     wanted = want(detail, intent.before, now)
     if wanted is Want.NOTHING:
-        return _untouched(intent, DONE)
+        # Said to stand, and not decided yet: that was read where it had not come to, as from a primary that is none any more.
+        behind = intent.before is None and detail is not None and detail.pending
+        return _untouched(intent, Retry(Reason.SERVICE_UNAVAILABLE) if behind else DONE)
     effect = _as_of(intent.meant, detail)
     if wanted is Want.CLOSE:
         return Result(effect.booking, closed(intent.before, effect), DONE)

@@ -123,10 +123,12 @@ class BookingDetails:
 
     said: dict[str, Detail] = field(default_factory=dict)
     away: bool = False
+    asked: int = 0
 
     def __call__(self, bookings: Sequence[str]) -> Mapping[str, Detail | None]:
         if self.away:
             raise DetailsUnavailable
+        self.asked += 1
         return {id: self.said.get(id) for id in bookings}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from libs.contracts.questions import Detail
 from libs.contracts.reasons import Reason
-from libs.messaging.delivery import DONE, Outcome, Poison, Retry
+from libs.messaging.delivery import DONE, Incoming, Outcome, Poison, Retry
 from libs.messaging.rpc import Ask
 from libs.providers.errors import (
     CalendarNotFound,
@@ -489,6 +489,65 @@ class TestBetweenReadingAndWriting:
         made.details.away = False
         assert write(made, "mine") == [DONE], "the lease was given back"
         assert made.effect("mine").version == 3
+
+
+class TestWhatTheEventItselfSays:
+    """A confirmation carries host and times: of a booking that is new here, the booking service is asked only under the lease."""
+
+    def test_a_new_booking_is_asked_about_once(self) -> None:
+        made = with_booking()
+
+        assert write_entries([whole("mine")], made.desk) == [DONE]
+        assert made.details.asked == 1
+        assert len(made.entries()) == 1
+
+    def test_what_the_booking_service_says_counts(self) -> None:
+        made = with_booking(detail=stands(3, start=SOON + HOUR))
+
+        assert write_entries([whole("mine")], made.desk) == [DONE]
+        assert [entry.span.start for entry in made.entries()] == [SOON + HOUR]
+        assert made.effect("mine").version == 3
+
+    @pytest.mark.parametrize("detail", [over(), None], ids=["over", "unknown"])
+    def test_of_what_does_not_stand_nothing_is_written(self, detail: Detail | None) -> None:
+        made = world()
+        if detail:
+            made.say("mine", detail)
+
+        assert write_entries([whole("mine")], made.desk) == [DONE]
+        assert (made.google.calls, made.told.types) == ([], [])
+        assert made.effect("mine").standing is Standing.REMOVED
+
+    def test_an_answer_that_lags_behind_the_event_is_not_believed(self) -> None:
+        made = with_booking(detail=msgspec.structs.replace(stands(), pending=True))
+        assert write_entries([whole("mine")], made.desk) == [ASLEEP]
+        made.say("mine", stands())
+
+        assert write_entries([whole("mine")], made.desk) == [DONE]
+        assert len(made.entries()) == 1
+
+    def test_a_late_confirmation_of_one_that_is_known_here_starts_nothing(self) -> None:
+        made = with_booking()
+        write(made, "mine")
+        made.say("mine", over())
+        write(made, "mine")
+
+        assert write_entries([whole("mine")], made.desk) == [DONE]
+        assert made.entries() == []
+
+    def test_while_the_booking_service_is_away_nothing_is_written(self) -> None:
+        made = with_booking()
+        made.details.away = True
+        assert write_entries([whole("mine")], made.desk) == [ASLEEP]
+        made.details.away = False
+
+        assert write_entries([whole("mine")], made.desk) == [DONE], "the lease was given back"
+        assert len(made.entries()) == 1
+
+
+def whole(name: str) -> Incoming[Any]:
+    """A confirmation as the booking service sends it."""
+    return incoming(msgspec.structs.replace(confirmed(name), host=HOST, start=SOON, end=SOON + HOUR))
 
 
 def during(made: World, happens: Callable[[], None]) -> None:
