@@ -50,8 +50,7 @@ class MongoAgenda:
     def note(self, news: Sequence[News]) -> None:
         left = newest(news)
         with guarded():
-            # A hold is nearly always the first that is heard of a booking, and all else is nearly always not.
-            left = self._inserted([one for one in left if one.holds]) + [one for one in left if not one.holds]
+            left = self._inserted([one for one in left if one.first]) + [one for one in left if not one.first]
             while left:
                 self._replaced(left)
                 left = self._inserted(self._unknown([one for one in left if not one.amends]))
@@ -97,9 +96,8 @@ def newest(news: Iterable[News]) -> list[News]:
     """One per booking, the newest; it only amends if all of them do."""
     chosen: dict[str, News] = {}
     for one in news:
-        other = chosen.get(one.standing.booking, one)
-        last = max(other, one, key=lambda n: n.standing.order)
-        chosen[one.standing.booking] = News(last.standing, other.amends and one.amends)
+        known = chosen.get(one.standing.booking)
+        chosen[one.standing.booking] = known.joined(one) if known else one
     return list(chosen.values())
 
 

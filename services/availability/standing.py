@@ -53,15 +53,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What an event says of a booking. One that only `amends` counts where the booking is known already."""
+    """What an event says of a booking. One that only `amends` counts where the booking is known already; `first` says that
+    nearly always nothing was heard of it before."""
 
     standing: Standing
     amends: bool = False
+    first: bool = False
 
-    @property
-    def holds(self) -> bool:
-        """Whether the booking is held, and nothing stands yet."""
-        return self.standing.stands is None and self.standing.pending is not None
+    def joined(self, other: "News") -> "News":
+        """The newer of both, and what they say together."""
+        last = max(self, other, key=lambda news: news.standing.order)
+        return News(last.standing, self.amends and other.amends, self.first or other.first)
 
 
 def news_of(item: Incoming[Event], hold: timedelta) -> News | None:
@@ -83,7 +85,8 @@ def _held(held: BookingHeld, until: datetime) -> News:
     stands = _window(held.moves.start, held.moves.end) if held.moves else None
     expires = stands.end + KEPT if stands else until + KEPT_HOLD
     pending = _window(held.start, held.end)
-    return News(Standing(held.booking, held.host, _order(held.version), expires, stands, pending, until))
+    standing = Standing(held.booking, held.host, _order(held.version), expires, stands, pending, until)
+    return News(standing, first=stands is None)
 
 
 def _stands(fact: BookingConfirmed | BookingRescheduled) -> News | None:

@@ -43,7 +43,7 @@ def held(name: str, order: int, pending: Window, **more: Any) -> Standing:
 
 
 def note(agenda: Agenda, *standings: Standing, amends: bool = False) -> None:
-    agenda.note([News(one, amends) for one in standings])
+    agenda.note([News(one, amends, first=one.stands is None and one.pending is not None) for one in standings])
 
 
 def around(agenda: Agenda, window: Window = DAY, *hosts: str) -> dict[str, Sequence[Standing]]:
@@ -78,6 +78,19 @@ def test_the_newest_news_stands(agenda: Agenda, orders: tuple[int, int], togethe
         note(agenda, second)
 
     assert around(agenda) == {HOST: [second if orders[1] > orders[0] else first]}
+
+
+@pytest.mark.parametrize("known", ["nothing", "older", "newer"])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_held_and_confirmed_in_one_batch_are_one_booking(agenda: Agenda, known: str, shuffled: bool) -> None:
+    before = {"older": held("a", 3, span(0, 1)), "newer": standing("a", 7, span(4, 5))}.get(known)
+    if before:
+        note(agenda, before)
+    news = [held("a", 3, span(0, 1)), standing("a", 5, span(0, 1)), held("b", 3, span(2, 3))]
+
+    note(agenda, *(reversed(news) if shuffled else news))
+
+    assert around(agenda)[HOST] == [before if before and known == "newer" else news[1], news[2]]
 
 
 def test_what_is_old_news_of_one_does_not_keep_out_the_others(agenda: Agenda) -> None:
