@@ -75,13 +75,14 @@ class Vault:
         self._cache: OrderedDict[str, tuple[float, DataKey]] = OrderedDict()
 
     def keys(self, owners: Iterable[str]) -> dict[str, DataKey]:
-        """The owners' data keys, made where there are none. One read, one write if some are missing, and a second read if
-        another replica was first with one; all of it again for one that was destroyed in that moment. Raises KeyDestroyed if
-        that goes on."""
-        missing, found = list(dict.fromkeys(owners)), dict[str, DataKey]()
+        """The owners' data keys, made where there are none. For owners not at hand one write, and one read if some of them have a
+        key already (most are new, and so cost no read); all of it again for one that was destroyed in that moment. Raises
+        KeyDestroyed if that goes on."""
+        wanted = list(dict.fromkeys(owners))
+        found = self._at_hand(wanted)
+        missing = [owner for owner in wanted if owner not in found]
         for _ in range(ROUNDS):
-            found |= self.existing(missing)
-            found |= self._made([owner for owner in missing if owner not in found])
+            found |= self._made(missing)
             missing = [owner for owner in missing if owner not in found]
             if not missing:
                 return found
@@ -90,7 +91,7 @@ class Vault:
     def existing(self, owners: Iterable[str]) -> dict[str, DataKey]:
         """The data keys of those owners that have one."""
         wanted = list(dict.fromkeys(owners))
-        found = {owner: key for owner in wanted if (key := self._cached(owner))}
+        found = self._at_hand(wanted)
         rest = [owner for owner in wanted if owner not in found]
         if rest:
             for owner, wrapped in self._store.get(rest).items():
@@ -131,6 +132,9 @@ class Vault:
         there = self._store.add_missing({owner: self._masters.wrap(key, owner) for owner, key in made.items()})
         own = {owner: self._remember(DataKey(owner, AESGCM(key))) for owner, key in made.items() if owner not in there}
         return own | self.existing(there)
+
+    def _at_hand(self, owners: Iterable[str]) -> dict[str, DataKey]:
+        return {owner: key for owner in owners if (key := self._cached(owner))}
 
     def _cached(self, owner: str) -> DataKey | None:
         entry = self._cache.get(owner)
