@@ -32,7 +32,7 @@ class AvailabilityService:
         "booking-rescheduled",
         "booking-cancelled",
         "change-refused",
-        gather=0.25,
+        gather=0.1,
     )
     def note_bookings(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return handlers.note_bookings(batch, self.use.desk)

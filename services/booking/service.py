@@ -39,13 +39,7 @@ class BookingService:
     def change_bookings(self, batch: Sequence[ChangeRequest]) -> Sequence[Outcome]:
         return changes.change_bookings(batch, self.use.desk)
 
-    @consumes(
-        "calendar-event-written",
-        "calendar-event-removed",
-        "calendar-write-delayed",
-        "calendar-write-failed",
-        gather=0.25,
-    )
+    @consumes("calendar-event-written", "calendar-event-removed", "calendar-write-delayed", "calendar-write-failed")
     def note_calendar_effects(self, batch: Sequence[Incoming[Any]]) -> Sequence[Outcome]:
         return noting.note_calendar_effects(batch, self.use.desk)
 
