@@ -81,7 +81,7 @@ def service_part(layout: Layout, ports: Ports, name: str, env: Env) -> Part:
         name=name,
         ports=port_names(name),
         prepare=lambda: None,
-        command=lambda: [str(Path(sys.executable).with_name("nameko")), "run", f"services.{SERVICES[service]}.service"],
+        command=lambda: [sys.executable, "-m", "libs.messaging.run", f"services.{SERVICES[service]}.service"],
         env=env,
         problem=lambda: probe(url, layout.certs / "ca.pem"),
         patience=60.0,

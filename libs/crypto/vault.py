@@ -78,9 +78,7 @@ class Vault:
         """The owners' data keys, made where there are none. For owners not at hand one write, and one read if some of them have a
         key already (most are new, and so cost no read); all of it again for one that was destroyed in that moment. Raises
         KeyDestroyed if that goes on."""
-        wanted = list(dict.fromkeys(owners))
-        found = self._at_hand(wanted)
-        missing = [owner for owner in wanted if owner not in found]
+        found, missing = self._at_hand(owners)
         for _ in range(ROUNDS):
             found |= self._made(missing)
             missing = [owner for owner in missing if owner not in found]
@@ -90,9 +88,7 @@ class Vault:
 
     def existing(self, owners: Iterable[str]) -> dict[str, DataKey]:
         """The data keys of those owners that have one."""
-        wanted = list(dict.fromkeys(owners))
-        found = self._at_hand(wanted)
-        rest = [owner for owner in wanted if owner not in found]
+        found, rest = self._at_hand(owners)
         if rest:
             for owner, wrapped in self._store.get(rest).items():
                 found[owner] = self._remember(DataKey(owner, AESGCM(self._masters.unwrap(wrapped, owner))))
@@ -133,8 +129,11 @@ class Vault:
         own = {owner: self._remember(DataKey(owner, AESGCM(key))) for owner, key in made.items() if owner not in there}
         return own | self.existing(there)
 
-    def _at_hand(self, owners: Iterable[str]) -> dict[str, DataKey]:
-        return {owner: key for owner in owners if (key := self._cached(owner))}
+    def _at_hand(self, owners: Iterable[str]) -> tuple[dict[str, DataKey], list[str]]:
+        """The keys that are remembered, and whose are not."""
+        wanted = dict.fromkeys(owners)
+        found = {owner: key for owner in wanted if (key := self._cached(owner))}
+        return found, [owner for owner in wanted if owner not in found]
 
     def _cached(self, owner: str) -> DataKey | None:
         entry = self._cache.get(owner)

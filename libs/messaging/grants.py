@@ -15,7 +15,8 @@ KEEP = 60.0
 """Seconds that an access is kept: so long, at most, a calendar is still used after its host took the access back."""
 MARGIN = 30.0
 """Seconds that a token must have left, so that it does not expire under way."""
-MOST = 10_000  # hosts, and tokens
+MOST = 10_000
+"""Hosts whose access is kept, and as many tokens; the longest known go first."""
 
 
 class AuthUnavailable(Exception):
@@ -85,8 +86,8 @@ class CachedGrants:
     def _note(self, access: HostAccess) -> None:
         for calendar in access.calendars:
             if calendar.token:
-                self._connections.pop(calendar.token, None)
                 self._connections[calendar.token] = calendar.connection
+                self._connections.move_to_end(calendar.token)
         while len(self._connections) > MOST:
             self._connections.popitem(last=False)
 

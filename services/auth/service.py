@@ -1,4 +1,6 @@
-"""Auth: what comes in, and which use case answers it. Run with `nameko run services.auth.service`.
+"""Auth: what comes in, and which use case answers it.
+
+Run with `python -m libs.messaging.run services.auth.service`.
 
 The pages hosts see (`/connect/…`, `/oauth/…/callback`, `/disconnect/…`) are in pages.py and are served by the wiring.
 """

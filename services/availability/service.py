@@ -1,4 +1,7 @@
-"""Availability: what comes in, and which use case answers it. Run with `nameko run services.availability.service`."""
+"""Availability: what comes in, and which use case answers it.
+
+Run with `python -m libs.messaging.run services.availability.service`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

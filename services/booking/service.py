@@ -1,4 +1,7 @@
-"""The booking service: what comes in, and which use case answers it. Run with `nameko run services.booking.service`."""
+"""The booking service: what comes in, and which use case answers it.
+
+Run with `python -m libs.messaging.run services.booking.service`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

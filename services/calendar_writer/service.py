@@ -1,4 +1,7 @@
-"""The calendar-writer: what comes in, and which use case answers it. Run with `nameko run services.calendar_writer.service`."""
+"""The calendar-writer: what comes in, and which use case answers it.
+
+Run with `python -m libs.messaging.run services.calendar_writer.service`.
+"""
 
 from collections.abc import Sequence
 from typing import Any

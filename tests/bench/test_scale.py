@@ -156,9 +156,8 @@ def test_what_was_measured_takes_the_form_of_the_file() -> None:
         "broker": 7,
     }
     assert found["booking"].alone_batches == 3
-    assert found["store"].full_batches == pytest.approx(
-        0.08
-    )  # one of the six queues waits for nothing, one twice, one three times
+    # Of the six queues one waits for no write, one for two, one for three.
+    assert found["store"].full_batches == pytest.approx(0.08)
     assert found["broker"].full_batches == pytest.approx(0.06)
 
 

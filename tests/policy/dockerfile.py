@@ -104,7 +104,7 @@ def programs_start_without_a_shell(found: Stages) -> Iterator[str]:
         if not starts or any(words is None or words[0] in {"sh", "bash"} for _, words in starts):
             yield f"{name}: {starts}"
         folder = SERVICES.get(name)
-        if folder and starts != [("CMD", ["nameko", "run", f"services.{folder}.service"])]:
+        if folder and starts != [("CMD", ["python", "-m", "libs.messaging.run", f"services.{folder}.service"])]:
             yield f"{name}: starts {starts}"
 
 

@@ -78,7 +78,7 @@ BREAKS: list[tuple[str, str, Change]] = [
     ("images_of_ours_are_built_from_targets_that_exist", "target", within("auth", "build", target="vault")),
     ("images_of_ours_are_built_from_targets_that_exist", "argument", within("auth", "build", args={"SERVICE": "auth"})),
     ("each_service_is_its_own_image", "another's", within("booking", "build", target="auth")),
-    ("each_service_is_its_own_image", "another's program", put("booking", "command", ["nameko", "run", "services.auth.service"])),
+    ("each_service_is_its_own_image", "another's program", put("booking", "command", ["python", "services.auth.service"])),
     ("dependencies_resolve", "nobody", within("auth", "depends_on", redis={"condition": "service_started"})),
     ("dependencies_resolve", "never healthy", within("auth", "depends_on", files={"condition": "service_healthy"})),
     ("dependencies_resolve", "before its files", put("grafana", "depends_on", {})),

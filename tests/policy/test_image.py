@@ -40,7 +40,7 @@ BREAKS = [
     ("a_target_for_every_image", "a target is gone", "AS operator", "AS tools"),
     ("never_root", "root", "USER 10001:10001", "USER 0:0"),
     ("never_root", "root again", "LABEL org.opencontainers.image.title=valet-auth", "USER root"),
-    ("programs_start_without_a_shell", "a shell", 'CMD ["nameko", "run", "services.auth.service"]', "CMD nameko run"),
+    ("programs_start_without_a_shell", "a shell", 'CMD ["python", "-m", "libs', 'CMD python ["-m", "libs'),
     ("programs_start_without_a_shell", "another", "services.booking.service", "services.auth.service"),
     ("they_end_when_told", "another signal", "STOPSIGNAL SIGTERM", "STOPSIGNAL SIGKILL"),
     ("an_image_holds_its_own_service_alone", "all", "/app/services/auth services/auth", "/app/services services"),

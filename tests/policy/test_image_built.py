@@ -150,7 +150,7 @@ def test_a_service_is_whole_alone_and_compiled(images: dict[str, Built], target:
     others = [f"services.{other}" for other in SERVICES.values() if other != folder]
     foreign = [*others, "deploy", "libs.testing", "pip", "pytest"]
     # when all that it starts with is imported
-    started = f"nameko.cli.main, nameko.cli.run, services.{folder}.service, services.{folder}.wiring"
+    started = f"libs.messaging.run, services.{folder}.service, services.{folder}.wiring"
     left = images[target].python(f"import {started}\n{UNCOMPILED}")
     # then all is there, nothing is compiled at each start, and nothing is there of others
     assert left == ""
@@ -165,11 +165,6 @@ def test_without_settings_it_says_which_are_missing(images: dict[str, Built], ta
     assert "cannot start" in done.stderr
     assert "VALET_" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_namekos_command_is_whole(images: dict[str, Built]) -> None:
-    done = images["booking"].run("nameko", "run", "--help")
-    assert (done.returncode, "usage" in done.stdout.lower()) == (0, True)
 
 
 def test_the_operators_command_is_whole(images: dict[str, Built]) -> None:

@@ -1,4 +1,4 @@
-"""Runs the test service (`recorder.py`) with `nameko run`, as the real services run."""
+"""Runs the test service (`recorder.py`) as the real services are run."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ class Program:
             "TESTS_RECORD": str(self.record),
             **self.env,
         }
-        command = [str(Path(sys.executable).with_name("nameko")), "run", "tests.integration.messaging.recorder"]
+        command = [sys.executable, "-m", "libs.messaging.run", "tests.integration.messaging.recorder"]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, env=inherited(settings), cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output
