@@ -20,9 +20,10 @@ from tests.bench.ground import Ground
 from tests.bench.journal import DECIDED
 from tests.bench.numbers import rate
 from tests.bench.pace import Window
-from tests.bench.report import Figure
-from tests.bench.throughput import Load
+from tests.bench.report import Figure, compared, dear
+from tests.bench.throughput import Load, cheapest
 from tests.bench.wire import Line
+from tests.bench.yardstick import Paced, faster
 
 GOAL = 8.0
 BOOKINGS, IN_FLIGHT = 1000, 200
@@ -39,17 +40,18 @@ COLLECTION = "bench_plain"
 def figures(ground: Ground, alone: Sequence[Load]) -> list[Figure]:
     """How many times the rate of the plain way Valet's is."""
     plain, cost = measured(ground)
-    best, cheap = max(each.confirmed for each in alone), min(each.cost for each in alone)
+    best = max((each.paced(each.confirmed) for each in alone), key=lambda each: faster(each, plain))
+    by_handlers = "one booking per message by nameko's handlers, confirmed"
     return [
-        Figure("against", "one booking per message by nameko's handlers, confirmed", plain, "bookings/s"),
-        Figure("against", "the same work in batches, confirmed", best, "bookings/s", plain, best / plain, GOAL),
-        Figure(
-            "against", "CPU for a booking, one per message", cost, "µs", cheap, cost / cheap, note="bare: in batches"
+        Figure("against", by_handlers, plain.value, "bookings/s", pace=plain.pace),
+        compared("against", "the same work in batches, confirmed", best, "bookings/s", plain, GOAL),
+        dear(
+            "against", "CPU for a booking, one per message", cost, cheapest(alone).paced_cost, note="bare: in batches"
         ),
     ]
 
 
-def measured(ground: Ground) -> tuple[float, float]:
+def measured(ground: Ground) -> tuple[Paced, Paced]:
     """Bookings a second by the plain way, and CPU microseconds for each."""
     asked = ground.requests(BOOKINGS + IN_FLIGHT, ground.hosts())
     with _running(ground) as pids, Driver(ground.bus(), ground.bus(), ENDS) as driver:
@@ -58,7 +60,8 @@ def measured(ground: Ground) -> tuple[float, float]:
         before = meter.cpu()
         run = driver.run(asked[IN_FLIGHT:], Window(IN_FLIGHT), DECIDED, ground.options.patience)
         cost = sum(micros(spent(before, meter.cpu()), BOOKINGS).values())
-    return rate(BOOKINGS, run.seconds(DECIDED)), cost
+    pace = ground.yardstick.pace(run.began, run.ended)
+    return Paced(rate(BOOKINGS, run.seconds(DECIDED)), pace), Paced(cost, pace)
 
 
 @contextmanager

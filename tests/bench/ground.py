@@ -26,6 +26,7 @@ from tests.bench.drive import Driver
 from tests.bench.journal import WRITTEN, Asked
 from tests.bench.pace import Window
 from tests.bench.wire import Bus, Line
+from tests.bench.yardstick import Yardstick, yardstick
 from tests.conftest import settings_of
 from tests.e2e.world import World, tomorrow
 
@@ -69,6 +70,7 @@ class Ground:
     stack: Stack
     options: Options
     chance: random.Random
+    yardstick: Yardstick = field(default_factory=Yardstick)
     world: World = field(init=False)
     _hosts: list[str] = field(default_factory=list)
     _next: dict[str, Iterator[int]] = field(default_factory=dict)
@@ -180,7 +182,8 @@ def ground(options: Options) -> Iterator[Ground]:
     stays = options.keep or (options.state is not None and stack.is_running("booking"))
     try:
         stack.start((*SERVERS, *SERVICES))
-        yield Ground(stack, options, random.Random(options.seed))
+        with yardstick() as noted:
+            yield Ground(stack, options, random.Random(options.seed), noted)
     finally:
         if not stays:
             stack.stop(at_once=options.state is None)

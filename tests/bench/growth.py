@@ -18,8 +18,9 @@ from tests.bench.filling import fill
 from tests.bench.ground import Ground, replicas
 from tests.bench.journal import WRITTEN
 from tests.bench.numbers import rate
-from tests.bench.report import Figure, compared
+from tests.bench.report import Figure, compared, dear
 from tests.bench.throughput import MOST_MEMORY, Load, load
+from tests.bench.yardstick import Paced
 
 REPLICAS = (1, 2, 4)
 IN_FLIGHT, BOOKINGS = 1000, 4000
@@ -44,7 +45,7 @@ class Drained:
 def more_replicas(ground: Ground) -> list[Figure]:
     """What a booking costs with more of each service."""
     loads = {many: _with(ground, many) for many in REPLICAS}
-    alone = loads[1].cost
+    alone = loads[1].paced_cost
     return [figure for many, each in loads.items() for figure in _replicated(many, each, alone)]
 
 
@@ -58,18 +59,15 @@ def more_bookings(ground: Ground) -> list[Figure]:
     what = f"with {many:,} bookings more in the stores"
     return [
         compared(
-            PART, f"written {what}", after.written or 0, "bookings/s", before.written or 0, KEPT, "ratio: to before"
-        ),
-        Figure(
             PART,
-            f"CPU for a booking {what}",
-            after.cost,
-            "µs",
-            before.cost,
-            after.cost / before.cost,
-            FLAT,
-            at_most=True,
+            f"written {what}",
+            after.paced(after.written),
+            "bookings/s",
+            before.paced(before.written),
+            KEPT,
+            "ratio: to before",
         ),
+        dear(PART, f"CPU for a booking {what}", after.paced_cost, before.paced_cost, FLAT, "ratio: to before"),
         *_memory(after, f"{what}: "),
     ]
 
@@ -128,22 +126,19 @@ def _replicas(ground: Ground, parts: Sequence[str]) -> Iterator[None]:
             ground.stack.stop_part(part)
 
 
-def _replicated(many: int, each: Load, alone: float) -> list[Figure]:
+def _replicated(many: int, each: Load, alone: Paced) -> list[Figure]:
     what = f"{many} of each service" if many > 1 else "one of each service"
     goal = FLAT if many > 1 else None
     return [
+        dear(PART, f"CPU for a booking, {what}", each.paced_cost, alone, goal, "ratio: to one"),
         Figure(
             PART,
-            f"CPU for a booking, {what}",
-            each.cost,
-            "µs",
-            alone,
-            each.cost / alone,
-            goal,
-            at_most=True,
-            note="ratio: to one",
+            f"written, {what}",
+            each.written or 0,
+            "bookings/s",
+            note=f"{each.busy:.0%} of the cores",
+            pace=each.pace,
         ),
-        Figure(PART, f"written, {what}", each.written or 0, "bookings/s", note=f"{each.busy:.0%} of the cores"),
     ]
 
 

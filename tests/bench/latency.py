@@ -7,6 +7,7 @@ Alone: one booking after another on an idle system, each sent when the one befor
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tests.bench.ground import Ground
 from tests.bench.journal import WRITTEN, Run
@@ -32,7 +33,8 @@ def alone(ground: Ground) -> list[Figure]:
         ground.rest()
         asked = ground.requests(ALONE, ground.hosts())
         run = driver.run(asked, Window(1), WRITTEN, ground.options.patience)
-    return told("alone", [each.id for each in asked], run.sent_at, run, (50, 99))
+    figures = told("alone", [each.id for each in asked], run.sent_at, run, (50, 99))
+    return _paced(ground, run, figures)
 
 
 def at_load(ground: Ground, most: float) -> list[Figure]:
@@ -49,9 +51,13 @@ def _at(ground: Ground, share: float, most: float) -> list[Figure]:
         planned = [began + at for at in arrivals]
         run = driver.run(asked, Clock(planned), WRITTEN, ground.options.patience)
     load = f"{share * 100:.0f} % load"
-    return told(
-        load, [each.id for each in asked], planned, run, (50, 99, 99.9), f"{len(asked)} at {share * most:.0f}/s"
-    )
+    note = f"{len(asked)} at {share * most:.0f}/s"
+    return _paced(ground, run, told(load, [each.id for each in asked], planned, run, (50, 99, 99.9), note))
+
+
+def _paced(ground: Ground, run: Run, figures: Sequence[Figure]) -> list[Figure]:
+    pace = ground.yardstick.pace(run.began, run.ended)
+    return [replace(each, pace=pace) for each in figures]
 
 
 def told(

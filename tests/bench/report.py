@@ -18,6 +18,7 @@ from rich.table import Table
 from deploy.local.layout import REPOSITORY
 from deploy.local.mongod import binary
 from deploy.local.stack import Stack
+from tests.bench.yardstick import Paced, dearer, faster
 
 LIBRARIES = ("nameko", "kombu", "amqp", "eventlet", "pymongo", "msgspec", "cryptography", "requests")
 LOCK = REPOSITORY / "uv.lock"
@@ -37,6 +38,8 @@ class Figure:
     at_most: bool = False
     """Whether the goal is a bound from above. It is about the ratio if there is one, else about the value."""
     note: str = ""
+    pace: float | None = None
+    """The cores' pace while it was measured."""
 
     @property
     def reached(self) -> bool | None:
@@ -48,10 +51,16 @@ class Figure:
 
 
 def compared(
-    part: str, what: str, value: float, unit: str, limit: float, goal: float | None = None, note: str = ""
+    part: str, what: str, rate: Paced, unit: str, limit: Paced, goal: float | None = None, note: str = ""
 ) -> Figure:
-    """A figure beside what bare parts reached. Raises ZeroDivisionError if they reached nothing."""
-    return Figure(part, what, value, unit, limit, value / limit, goal, note=note)
+    """A rate beside what bare parts reached, at the same pace. Raises ZeroDivisionError if they reached nothing."""
+    return Figure(part, what, rate.value, unit, limit.value, faster(rate, limit), goal, note=note, pace=rate.pace)
+
+
+def dear(part: str, what: str, cost: Paced, limit: Paced, goal: float | None = None, note: str = "") -> Figure:
+    """CPU microseconds beside others, at the same pace."""
+    ratio = dearer(cost, limit)
+    return Figure(part, what, cost.value, "µs", limit.value, ratio, goal, at_most=True, note=note, pace=cost.pace)
 
 
 @dataclass
@@ -65,6 +74,8 @@ class Report:
     """What a part has to say beyond its figures."""
     broken: dict[str, str] = field(default_factory=dict)
     """The parts that could not be measured, and why."""
+    best_pace: float | None = None
+    """What the cores can do when nobody is in their way."""
 
     @property
     def reached(self) -> bool:
@@ -81,6 +92,7 @@ class Report:
         document = {
             "seed": self.seed,
             "machine": self.machine,
+            "best_pace": self.best_pace,
             "figures": figures,
             "details": self.details,
             "broken": self.broken,
@@ -95,21 +107,21 @@ class Report:
         )
         console.print(f"load {machine['load']}, seed {self.seed}, commit {machine['commit']}")
         console.print(", ".join(f"{name} {version}" for name, version in machine["versions"].items()))
-        console.print(table(self.figures))
+        console.print(table(self.figures, self.best_pace))
         for part, why in self.broken.items():
             console.print(f"[red]{part} could not be measured: {why}")
 
 
-def table(figures: Sequence[Figure]) -> Table:
+def table(figures: Sequence[Figure], best_pace: float | None = None) -> Table:
     """The figures, for a person."""
-    shown = Table("part", "what", "figure", "bare", "ratio", "goal", "reached", "note")
+    shown = Table("part", "what", "figure", "bare", "ratio", "goal", "reached", "cores at", "note")
     for each in figures:
         limit, ratio, goal = (_number(number) for number in (each.limit, each.ratio, each.goal))
         sign = "" if each.goal is None else "≤ " if each.at_most else "≥ "
         verdict = {None: "", True: "[green]yes", False: "[red]no"}[each.reached]
-        shown.add_row(
-            each.part, each.what, f"{_number(each.value)} {each.unit}", limit, ratio, sign + goal, verdict, each.note
-        )
+        pace = f"{each.pace / best_pace:.0%}" if each.pace and best_pace else ""
+        value = f"{_number(each.value)} {each.unit}"
+        shown.add_row(each.part, each.what, value, limit, ratio, sign + goal, verdict, pace, each.note)
     return shown
 
 

@@ -21,6 +21,7 @@ from tests.bench.pace import Clock, Window
 from tests.bench.parts import PARTS, Parts
 from tests.bench.report import Figure, Report, compared
 from tests.bench.wire import Confirms
+from tests.bench.yardstick import Paced
 
 NINE = datetime(2030, 3, 1, 9, tzinfo=UTC)
 HALF = timedelta(minutes=30)
@@ -105,8 +106,8 @@ def test_a_rate_needs_time_and_work_done_elsewhere_is_taken_out() -> None:
         (Figure("start", "auth", 1.9, "s", goal=2, at_most=True), True),
         (Figure("start", "auth", 2.1, "s", goal=2, at_most=True), False),
         (Figure("start", "auth", 2.1, "s"), None),
-        (compared("throughput", "confirmed", 500, "bookings/s", 1000, 0.5), True),
-        (compared("throughput", "confirmed", 499, "bookings/s", 1000, 0.5), False),
+        (compared("throughput", "confirmed", Paced(500), "bookings/s", Paced(1000), 0.5), True),
+        (compared("throughput", "confirmed", Paced(499), "bookings/s", Paced(1000), 0.5), False),
         (Figure("contention", "overlaps", 0, "pairs", goal=0, at_most=True), True),
         (Figure("contention", "overlaps", 1, "pairs", goal=0, at_most=True), False),
     ],
@@ -116,7 +117,7 @@ def test_a_goal_is_about_the_ratio_where_there_is_one(figure: Figure, reached: b
 
 
 def test_a_report_says_what_was_reached_to_people_and_machines(tmp_path: Path) -> None:
-    good = compared("throughput", "confirmed", 600, "bookings/s", 1000, 0.5)
+    good = compared("throughput", "confirmed", Paced(600), "bookings/s", Paced(1000), 0.5)
     machine = {
         "processor": "made up",
         "cores": 2,

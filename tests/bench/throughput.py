@@ -9,7 +9,7 @@ five hops. There the sandbox's own CPU time is taken out, for it is no part of V
 is shorter by that time over the number of cores. The figure as measured stands beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.local.programs import SERVICES
@@ -20,6 +20,7 @@ from tests.bench.journal import DECIDED, WRITTEN
 from tests.bench.numbers import apart, rate
 from tests.bench.pace import Window
 from tests.bench.report import Figure, compared
+from tests.bench.yardstick import Paced, dearer, faster
 
 WRITER = "calendar-writer"
 MOST_MEMORY = 150  # MiB of each service
@@ -41,6 +42,8 @@ class Load:
     """As if the sandbox had run elsewhere."""
     cpu: Cost
     peak: Cost
+    pace: float | None = None
+    """The cores' meanwhile."""
 
     @property
     def rate(self) -> float:
@@ -51,6 +54,15 @@ class Load:
     def cost(self) -> float:
         """CPU microseconds for a booking, in all processes but the sandbox."""
         return sum(each for part, each in self.cpu.items() if part != "sandbox")
+
+    @property
+    def paced_cost(self) -> Paced:
+        """The same, with the pace that it was measured at."""
+        return Paced(self.cost, self.pace)
+
+    def paced(self, rate: float | None) -> Paced:
+        """One of its rates, likewise."""
+        return Paced(rate or 0.0, self.pace)
 
     @property
     def busy(self) -> float:
@@ -74,7 +86,8 @@ def load(ground: Ground, in_flight: int, until: str, bookings: int = 0) -> Load:
     written = rate(many, seconds) if until == WRITTEN else None
     parted = rate(many, apart(seconds, at_end["sandbox"], CORES)) if written else None
     confirmed = rate(many, run.seconds(DECIDED))
-    return Load(in_flight, many, seconds, confirmed, written, parted, micros(cpu, many), meter.peak())
+    pace = ground.yardstick.pace(run.began, run.ended)
+    return Load(in_flight, many, seconds, confirmed, written, parted, micros(cpu, many), meter.peak(), pace)
 
 
 def without_writer(ground: Ground) -> list[Load]:
@@ -92,8 +105,14 @@ def everything(ground: Ground) -> list[Load]:
     return [_best_of(ground, wide, WRITTEN) for wide in ground.options.in_flight]
 
 
+def cheapest(loads: Sequence[Load]) -> Load:
+    """The one whose bookings took the least CPU time, had the pace been the same."""
+    return min(loads, key=lambda each: dearer(each.paced_cost, loads[0].paced_cost))
+
+
 def _best_of(ground: Ground, in_flight: int, until: str) -> Load:
-    return max((load(ground, in_flight, until) for _ in range(ground.options.rounds)), key=lambda each: each.rate)
+    rounds = [load(ground, in_flight, until) for _ in range(ground.options.rounds)]
+    return max(rounds, key=lambda each: faster(each.paced(each.rate), rounds[0].paced(rounds[0].rate)))
 
 
 def figures(alone: Sequence[Load], together: Sequence[Load], floors: Mapping[str, Chain]) -> list[Figure]:
@@ -102,8 +121,8 @@ def figures(alone: Sequence[Load], together: Sequence[Load], floors: Mapping[str
         *[_confirmed(each, floors["confirmed"]) for each in alone],
         *[figure for each in together for figure in _written(each, floors["written"])],
         *_best(alone, together, floors),
-        *_costs(min(alone, key=lambda each: each.cost), "confirmed, writer stopped", floors["confirmed"]),
-        *_costs(min(together, key=lambda each: each.cost), "written", floors["written"]),
+        *_costs(cheapest(alone), "confirmed, writer stopped", floors["confirmed"]),
+        *_costs(cheapest(together), "written", floors["written"]),
         *_memory(together),
     ]
 
@@ -112,47 +131,46 @@ def _confirmed(each: Load, floor: Chain) -> Figure:
     return compared(
         PART,
         f"confirmed, writer stopped, {each.in_flight} in flight",
-        each.confirmed,
+        each.paced(each.confirmed),
         "bookings/s",
-        floor.rate,
+        floor.paced,
         note=_busy(each),
     )
 
 
 def _written(each: Load, floor: Chain) -> list[Figure]:
-    wide = f"{each.in_flight} in flight"
+    wide, unit = f"{each.in_flight} in flight", "bookings/s"
     return [
-        compared(PART, f"confirmed, writer running, {wide}", each.confirmed, "bookings/s", floor.rate),
-        compared(PART, f"written, {wide}, as measured", each.written or 0, "bookings/s", floor.rate, note=_busy(each)),
-        compared(PART, f"written, {wide}, sandbox elsewhere", each.written_apart or 0, "bookings/s", floor.rate),
+        compared(PART, f"confirmed, writer running, {wide}", each.paced(each.confirmed), unit, floor.paced),
+        compared(PART, f"written, {wide}, as measured", each.paced(each.written), unit, floor.paced, note=_busy(each)),
+        compared(PART, f"written, {wide}, sandbox elsewhere", each.paced(each.written_apart), unit, floor.paced),
     ]
 
 
 def _best(alone: Sequence[Load], together: Sequence[Load], floors: Mapping[str, Chain]) -> list[Figure]:
-    confirmed = max(each.confirmed for each in alone)
-    written = max(each.written_apart or 0 for each in together)
+    confirmed = _most([each.paced(each.confirmed) for each in alone], floors["confirmed"])
+    written = _most([each.paced(each.written_apart) for each in together], floors["written"])
     return [
-        compared(PART, "requested to confirmed", confirmed, "bookings/s", floors["confirmed"].rate, CONFIRMED_GOAL),
-        compared(PART, "requested to written", written, "bookings/s", floors["written"].rate, WRITTEN_GOAL),
+        compared(PART, "requested to confirmed", confirmed, "bookings/s", floors["confirmed"].paced, CONFIRMED_GOAL),
+        compared(PART, "requested to written", written, "bookings/s", floors["written"].paced, WRITTEN_GOAL),
     ]
 
 
+def _most(rates: Iterable[Paced], floor: Chain) -> Paced:
+    """The highest, had the pace been the same."""
+    return max(rates, key=lambda each: faster(each, floor.paced))
+
+
 def _costs(each: Load, what: str, floor: Chain) -> list[Figure]:
-    total = Figure(
-        PART,
-        f"CPU for a booking {what}, sandbox left out",
-        each.cost,
-        "µs",
-        floor.cost,
-        floor.cost / each.cost,
-        note=BARE_OVER_OURS,
-    )
+    ratio = dearer(Paced(floor.cost, floor.pace), each.paced_cost)
+    name = f"CPU for a booking {what}, sandbox left out"
+    total = Figure(PART, name, each.cost, "µs", floor.cost, ratio, note=BARE_OVER_OURS, pace=each.pace)
     return [total, *[_share(each, part, what) for part in each.cpu]]
 
 
 def _share(each: Load, part: str, what: str) -> Figure:
     share = each.cpu[part] * each.bookings / 1e6 / each.seconds / CORES
-    return Figure(PART, f"  {part}, {what}", each.cpu[part], "µs", note=f"{share:.0%} of the cores")
+    return Figure(PART, f"  {part}, {what}", each.cpu[part], "µs", note=f"{share:.0%} of the cores", pace=each.pace)
 
 
 def _memory(together: Sequence[Load]) -> list[Figure]:
