@@ -2,6 +2,10 @@
 
 The sweep also empties the outboxes of what was sent since the last one, all in one write: to empty each at once would cost every
 small batch a write of its own. Whoever dies in between leaves events that are sent again, under the same ids.
+
+Nobody can tell what another replica left behind from what it still has in hand. All have the same broker and the same store, so
+each goes by itself: what is younger than a few times what its own events take at present is let be. Otherwise, the slower
+everything gets, the more would be sent twice, which makes it slower still.
 """
 
 import time
@@ -21,6 +25,8 @@ from libs.telemetry.logs import logger
 SWEEP = 500  # documents at a time
 IN_HAND = 60.0  # seconds; longer than a flight may take, and than what was sent waits to be cleared
 JUST_SENT = 10.0  # seconds; longer than a majority needs to see that it was cleared
+LAGGING = 3.0  # times what this replica's own events take; another's may take that long
+FADES = 0.95  # of what they took, with each look: halved in a quarter of a minute
 
 Waiting = Mapping[str, Sequence[Pending]]
 
@@ -49,24 +55,21 @@ class Relay:
         self._publisher = publisher
         self._clock = clock
         self._sent: dict[str, float] = {}  # event id to the time until which it needs no look
+        self._left: dict[str, float] = {}  # event id to the time until which it is known that nobody has it in hand
         self._uncleared: dict[str, list[Pending]] = {}
+        self._flying: list[datetime] = []  # since when the oldest event of each flight waits
+        self._lag = 0.0
 
     def send(self, waiting: Waiting) -> bool:
         """Publish what a write has just put into the outbox. False if the sweep must do it: nothing is lost."""
         if not waiting:
             return True
-        pendings = [pending for some in waiting.values() for pending in some]
-        self._sent.update((pending.id, self._clock() + IN_HAND) for pending in pendings)
+        oldest = min(pending.at for some in waiting.values() for pending in some)
+        self._flying.append(oldest)
         try:
-            self._publisher.publish([_outgoing(pending) for pending in pendings])
-        except MessagingError as error:
-            logger().warning("outbox left for the relay", collection=self._outbox.name, error=type(error).__name__)
-            for pending in pendings:
-                self._sent.pop(pending.id, None)
-            return False
-        for id, some in waiting.items():
-            self._uncleared.setdefault(id, []).extend(some)
-        return True
+            return self._published(waiting)
+        finally:
+            self._flying.remove(oldest)
 
     def clear(self) -> bool:
         """Take out of the outbox what was sent. False if that must wait for the next time."""
@@ -74,6 +77,7 @@ class Relay:
         try:
             if sent:
                 self._outbox.clear(sent)
+                self._lag = max(self._lag, min(_age(sent), IN_HAND))
         except StoreUnavailable as error:
             logger().warning("outbox not cleared", collection=self._outbox.name, error=type(error).__name__)
             for id, some in sent.items():
@@ -84,15 +88,18 @@ class Relay:
         return True
 
     def sweep(self, older_than: float) -> int:
-        """Clear what was sent, then send what has waited longer than `older_than` seconds. Returns how many events that was."""
+        """Clear what was sent, then send what has waited longer than `older_than` seconds, or what takes longer at present. Returns
+        how many events that was."""
         now, sent = datetime.now(UTC), 0
         if not self.clear():
             return sent
         self._forget()
         while waiting := self._waiting(now, timedelta(seconds=older_than)):
             self._measure(now, waiting)
-            if not (self.send(waiting) and self.clear()):
+            lag = self._lag  # how old it is that was left behind says nothing of how long events take
+            if not (self._published(waiting) and self.clear()):
                 return sent
+            self._lag = lag
             sent += sum(len(pendings) for pendings in waiting.values())
         self._measure(now, {})
         return sent
@@ -104,17 +111,46 @@ class Relay:
         except StoreUnavailable as error:
             logger().warning("outbox not read", collection=self._outbox.name, error=type(error).__name__)
             return {}
-        left = {id: [p for p in pendings if p.id not in self._sent] for id, pendings in waiting.items()}
+        before = now - timedelta(seconds=min(LAGGING * self._lagging(now), IN_HAND))
+        left = {id: [p for p in pendings if self._is_left(p, before)] for id, pendings in waiting.items()}
         return {id: pendings for id, pendings in left.items() if pendings}
+
+    def _is_left(self, pending: Pending, before: datetime) -> bool:
+        return pending.id not in self._sent and (pending.at < before or pending.id in self._left)
+
+    def _lagging(self, now: datetime) -> float:
+        """Seconds that an event takes at present from when it was made until its outbox is empty."""
+        return max([self._lag, *((now - since).total_seconds() for since in self._flying)])
+
+    def _published(self, waiting: Waiting) -> bool:
+        pendings = [pending for some in waiting.values() for pending in some]
+        self._sent.update((pending.id, self._clock() + IN_HAND) for pending in pendings)
+        try:
+            self._publisher.publish([_outgoing(pending) for pending in pendings])
+        except MessagingError as error:
+            logger().warning("outbox left for the relay", collection=self._outbox.name, error=type(error).__name__)
+            for pending in pendings:
+                self._left[pending.id] = self._sent.pop(pending.id, self._clock() + IN_HAND)
+            return False
+        for id, some in waiting.items():
+            self._uncleared.setdefault(id, []).extend(some)
+        return True
 
     def _forget(self) -> None:
         now = self._clock()
+        self._lag *= FADES
         self._sent = {id: until for id, until in self._sent.items() if until > now}
+        self._left = {id: until for id, until in self._left.items() if until > now}
 
     def _measure(self, now: datetime, waiting: Waiting) -> None:
         times = [pending.at for pendings in waiting.values() for pending in pendings]
         metrics.OUTBOX_LEFT.labels(self._outbox.name).set(len(times))
         metrics.OUTBOX_OLDEST.labels(self._outbox.name).set((now - min(times)).total_seconds() if times else 0)
+
+
+def _age(waiting: Waiting) -> float:
+    """Seconds since the oldest of these was made."""
+    return (datetime.now(UTC) - min(pending.at for some in waiting.values() for pending in some)).total_seconds()
 
 
 class Teller:

@@ -10,6 +10,7 @@ from libs.config.settings import Settings
 from libs.contracts import codec
 from libs.messaging import intake, topology
 from libs.messaging.errors import BusUnavailable, Unroutable
+from libs.messaging.publisher import Outgoing
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime
 from libs.mongo.outbox import Pending
@@ -128,6 +129,85 @@ def test_the_sweep_leaves_what_is_young() -> None:
 
     assert Relay(outbox, bus).sweep(10) == 0
     assert Relay(outbox, bus).sweep(2) == 3
+
+
+def of_others(outbox: MemoryOutbox, seconds: float) -> None:
+    """An event of another replica, so old."""
+    outbox.put("theirs", Pending("theirs", "booking-held", datetime.now(UTC) - timedelta(seconds=seconds), b"body"))
+
+
+def slow(seconds: float = 20) -> tuple[MemoryOutbox, FlightRecorder, Relay]:
+    """A replica whose own events take so long at present."""
+    outbox, waiting = filled(at=datetime.now(UTC) - timedelta(seconds=seconds))
+    bus = FlightRecorder()
+    relay = Relay(outbox, bus)
+    relay.send(waiting)
+    relay.clear()
+    return outbox, bus, relay
+
+
+def test_when_events_take_long_those_of_others_are_let_be_for_some_times_as_long() -> None:
+    outbox, bus, relay = slow(10)
+    of_others(outbox, seconds=20)
+
+    assert relay.sweep(5) == 0
+    of_others(outbox, seconds=40)
+    assert relay.sweep(5) == 1
+    assert bus.sent[-1].message_id == "theirs"
+
+
+def test_however_long_events_take_nothing_is_let_be_for_more_than_a_minute() -> None:
+    outbox, _, relay = slow(600)
+    of_others(outbox, seconds=61)
+
+    assert relay.sweep(5) == 1
+
+
+def test_events_that_are_under_way_at_this_moment_say_how_long_it_takes() -> None:
+    # given a flight that has been under way for long
+    outbox, waiting = filled(at=datetime.now(UTC) - timedelta(seconds=10))
+    of_others(outbox, seconds=20)
+    found: list[int] = []
+
+    class Slow(FlightRecorder):
+        def publish(self, messages: Sequence[Outgoing]) -> None:
+            if not found:
+                found.append(relay.sweep(5))  # when it sweeps meanwhile
+            super().publish(messages)
+
+    relay = Relay(outbox, Slow())
+    relay.send(waiting)
+    # then what another may still have in hand was let be
+    assert found == [0]
+
+
+def test_what_this_replica_knows_to_be_left_does_not_wait_for_that() -> None:
+    outbox, bus, relay = slow()
+    own = Pending("own", "booking-held", datetime.now(UTC) - timedelta(seconds=6), b"body")
+    outbox.put("own", own)
+    bus.trouble = BusUnavailable("no confirm in time")
+    assert relay.send({"own": [own]}) is False
+    bus.trouble = None
+
+    assert relay.sweep(5) == 1
+
+
+def test_once_events_are_quick_again_what_is_left_is_soon_swept() -> None:
+    outbox, _, relay = slow()
+    of_others(outbox, seconds=10)
+
+    looks = next(look for look in range(100) if relay.sweep(5))
+
+    assert 10 < looks < 60
+
+
+def test_how_old_it_was_that_was_swept_does_not_count() -> None:
+    outbox, _ = filled()
+    relay = Relay(outbox, FlightRecorder())
+    assert relay.sweep(5) == 3
+    of_others(outbox, seconds=6)
+
+    assert relay.sweep(5) == 1
 
 
 def test_the_sweep_goes_on_until_nothing_is_left() -> None:
