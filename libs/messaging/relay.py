@@ -57,32 +57,39 @@ class Relay:
         self._sent: dict[str, float] = {}  # event id to the time until which it needs no look
         self._left: dict[str, float] = {}  # event id to the time until which it is known that nobody has it in hand
         self._uncleared: dict[str, list[Pending]] = {}
-        self._flying: list[datetime] = []  # since when the oldest event of each flight waits
+        self._flying: list[datetime] = []  # when the oldest event of each flight was made
+        self._oldest: datetime | None = None  # likewise of what arrived and is not cleared; what is swept says nothing
         self._lag = 0.0
 
     def send(self, waiting: Waiting) -> bool:
         """Publish what a write has just put into the outbox. False if the sweep must do it: nothing is lost."""
         if not waiting:
             return True
-        oldest = min(pending.at for some in waiting.values() for pending in some)
-        self._flying.append(oldest)
+        made = min(pending.at for some in waiting.values() for pending in some)
+        self._flying.append(made)
         try:
-            return self._published(waiting)
+            arrived = self._published(waiting)
         finally:
-            self._flying.remove(oldest)
+            self._flying.remove(made)
+        if arrived:
+            self._oldest = min(made, self._oldest or made)
+        return arrived
 
     def clear(self) -> bool:
         """Take out of the outbox what was sent. False if that must wait for the next time."""
         sent, self._uncleared = self._uncleared, {}
+        oldest, self._oldest = self._oldest, None
         try:
             if sent:
                 self._outbox.clear(sent)
-                self._lag = max(self._lag, min(_age(sent), IN_HAND))
         except StoreUnavailable as error:
             logger().warning("outbox not cleared", collection=self._outbox.name, error=type(error).__name__)
             for id, some in sent.items():
                 self._uncleared.setdefault(id, []).extend(some)
+            self._oldest = oldest or self._oldest
             return False
+        if oldest is not None:
+            self._lag = max(self._lag, (datetime.now(UTC) - oldest).total_seconds())
         until = self._clock() + JUST_SENT
         self._sent.update((pending.id, until) for some in sent.values() for pending in some)
         return True
@@ -96,10 +103,8 @@ class Relay:
         self._forget()
         while waiting := self._waiting(now, timedelta(seconds=older_than)):
             self._measure(now, waiting)
-            lag = self._lag  # how old it is that was left behind says nothing of how long events take
             if not (self._published(waiting) and self.clear()):
                 return sent
-            self._lag = lag
             sent += sum(len(pendings) for pendings in waiting.values())
         self._measure(now, {})
         return sent
@@ -138,7 +143,7 @@ class Relay:
 
     def _forget(self) -> None:
         now = self._clock()
-        self._lag *= FADES
+        self._lag = min(self._lag, IN_HAND) * FADES
         self._sent = {id: until for id, until in self._sent.items() if until > now}
         self._left = {id: until for id, until in self._left.items() if until > now}
 
@@ -146,11 +151,6 @@ class Relay:
         times = [pending.at for pendings in waiting.values() for pending in pendings]
         metrics.OUTBOX_LEFT.labels(self._outbox.name).set(len(times))
         metrics.OUTBOX_OLDEST.labels(self._outbox.name).set((now - min(times)).total_seconds() if times else 0)
-
-
-def _age(waiting: Waiting) -> float:
-    """Seconds since the oldest of these was made."""
-    return (datetime.now(UTC) - min(pending.at for some in waiting.values() for pending in some)).total_seconds()
 
 
 class Teller:

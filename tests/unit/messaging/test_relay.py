@@ -13,6 +13,7 @@ from libs.messaging.errors import BusUnavailable, Unroutable
 from libs.messaging.publisher import Outgoing
 from libs.messaging.relay import Relay
 from libs.messaging.runtime import Runtime
+from libs.mongo.errors import StoreUnavailable
 from libs.mongo.outbox import Pending
 from libs.testing.bus import FlightRecorder
 from libs.testing.outbox import MemoryOutbox
@@ -205,6 +206,22 @@ def test_how_old_it_was_that_was_swept_does_not_count() -> None:
     outbox, _ = filled()
     relay = Relay(outbox, FlightRecorder())
     assert relay.sweep(5) == 3
+    of_others(outbox, seconds=6)
+
+    assert relay.sweep(5) == 1
+
+
+def test_nor_does_it_when_it_could_not_be_cleared_at_once() -> None:
+    class Failing(Counting):
+        def clear(self, sent: Mapping[str, Sequence[Pending]]) -> None:
+            super().clear(sent)
+            if len(self.clears) == 1:
+                raise StoreUnavailable
+
+    outbox = Failing()
+    outbox.put("left", Pending("left", "booking-held", OLD, b"body"))
+    relay = Relay(outbox, FlightRecorder())
+    assert relay.sweep(5) == 0
     of_others(outbox, seconds=6)
 
     assert relay.sweep(5) == 1
